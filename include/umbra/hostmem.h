@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Guest memory as the host sees it: pages behind a slot, and copies to and
+ * from guest physical addresses. Implemented by core/hostmem.c; the unit tests
+ * of mmu/ bring their own.
+ */
+#ifndef _UMBRA_HOSTMEM_H
+#define _UMBRA_HOSTMEM_H
+
+#include <umbra/types.h>
+
+struct page;
+struct umbra_mmu;
+struct umbra_memslot;
+
+/**
+ * struct umbra_hostpage - a host page that a fault is about to map
+ * @pfn: host frame
+ * @page: reference to drop with umbra_hostpage_put(), NULL for PFNMAP
+ * @writable: the host allows writes now
+ */
+struct umbra_hostpage {
+	kvm_pfn_t pfn;
+	struct page *page;
+	bool writable;
+};
+
+/**
+ * umbra_hostpage_get() - bring in and pin the host page behind a guest frame
+ * @slot: the slot that holds @gfn
+ * @gfn: guest frame number
+ * @write: the guest wants to write (breaks COW)
+ * @out: filled on success; @out->writable may be true for reads too
+ *
+ * Context: may sleep; mm is current->mm; no spinlock held.
+ * Return: 0, -EFAULT (no such memory, or not with these rights), -EHWPOISON,
+ * -EINTR (signal pending), -ENOMEM.
+ */
+int umbra_hostpage_get(const struct umbra_memslot *slot, gfn_t gfn, bool write,
+		       struct umbra_hostpage *out);
+
+/**
+ * umbra_hostpage_put() - drop the reference taken by umbra_hostpage_get()
+ * @hp: the page
+ * @dirty: the guest may write to it through a new mapping
+ *
+ * Context: any.
+ */
+void umbra_hostpage_put(struct umbra_hostpage *hp, bool dirty);
+
+/**
+ * umbra_guest_read() - copy from guest physical memory
+ * @mmu: the VM's MMU; the caller holds mmu->srcu
+ * @gpa: guest physical address; may cross pages and slots
+ * @data: destination
+ * @len: bytes
+ *
+ * Context: may sleep.
+ * Return: 0, or -EFAULT when a part has no memory behind it.
+ */
+int umbra_guest_read(struct umbra_mmu *mmu, gpa_t gpa, void *data, unsigned int len);
+
+/**
+ * umbra_guest_write() - copy to guest physical memory
+ *
+ * As umbra_guest_read(); marks the pages dirty. Read-only slots give -EFAULT.
+ * Does not inform the write tracker: callers that emulate a guest's write go
+ * through umbra_mmu_guest_write().
+ */
+int umbra_guest_write(struct umbra_mmu *mmu, gpa_t gpa, const void *data, unsigned int len);
+
+/**
+ * umbra_guest_cmpxchg() - atomic compare-exchange on guest physical memory
+ * @mmu: the VM's MMU; the caller holds mmu->srcu
+ * @gpa: guest physical address, aligned to @len
+ * @old: expected value; receives the value found when it differs
+ * @new: new value
+ * @len: 4 or 8 bytes
+ *
+ * Context: may sleep.
+ * Return: 0 when exchanged, -EAGAIN when the value differed, -EFAULT.
+ */
+int umbra_guest_cmpxchg(struct umbra_mmu *mmu, gpa_t gpa, u64 *old, u64 new, unsigned int len);
+
+/**
+ * umbra_mark_dirty() - log a write to a guest frame
+ * @slot: the slot that holds @gfn
+ * @gfn: guest frame number
+ *
+ * Context: any; atomic bit operation.
+ */
+void umbra_mark_dirty(struct umbra_memslot *slot, gfn_t gfn);
+
+#endif /* _UMBRA_HOSTMEM_H */

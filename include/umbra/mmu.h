@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The MMU: what core/ and vmx/ may ask of it.
+ *
+ * mmu/ knows no VMCS and no VM object. It works on struct umbra_mmu (one per
+ * VM) and struct umbra_mmu_vcpu (one per vCPU), which core/ embeds in its own
+ * objects, and asks the CPU side for the few things in struct umbra_cpu_ops.
+ * The unit tests embed the same two structs in a simulated machine.
+ *
+ * Unless a function says otherwise the caller holds mmu->srcu for read and may
+ * sleep, and calls for one umbra_mmu_vcpu come from one thread at a time
+ * (vcpu->mutex).
+ */
+#ifndef _UMBRA_MMU_H
+#define _UMBRA_MMU_H
+
+#include <linux/atomic.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <linux/srcu.h>
+#include <umbra/memslot.h>
+#include <umbra/types.h>
+
+struct umbra_mmu;
+struct umbra_mmu_vcpu;
+struct umbra_shadow;
+
+/* Which tables the CPU walks now for this vCPU. */
+enum umbra_family {
+	UMBRA_FAMILY_EPT,
+	UMBRA_FAMILY_SHADOW,
+};
+
+/* The VM's policy, values of UMBRA_PAGING_* in the user-space ABI. */
+enum umbra_policy {
+	UMBRA_POLICY_EPT,
+	UMBRA_POLICY_SHADOW,
+};
+
+/**
+ * enum umbra_fault_result - what came of a fault
+ * @UMBRA_FAULT_FIXED: an entry was installed; re-enter
+ * @UMBRA_FAULT_SPURIOUS: the tables already allowed it; re-enter
+ * @UMBRA_FAULT_RETRY: something changed meanwhile; re-enter and fault again
+ * @UMBRA_FAULT_EMULATE: the instruction has to be emulated: MMIO, a read-only
+ *	slot, or a write to a tracked guest table; see fault->gpa, ->tracked
+ * @UMBRA_FAULT_GUEST: the guest's own fault; inject fault->guest
+ *
+ * Functions return one of these (>= 0) or a negative errno: -EFAULT (memory
+ * behind the slot cannot be had), -ENOMEM, -EHWPOISON, -EINTR.
+ */
+enum umbra_fault_result {
+	UMBRA_FAULT_FIXED,
+	UMBRA_FAULT_SPURIOUS,
+	UMBRA_FAULT_RETRY,
+	UMBRA_FAULT_EMULATE,
+	UMBRA_FAULT_GUEST,
+};
+
+/**
+ * struct umbra_fault - one fault on its way through the MMU
+ * @addr: gpa for an EPT violation, gva for a #PF in the shadow family
+ * @access: UMBRA_ACC_*; PRESENT as reported by the CPU
+ * @gpa: out: the guest physical address, once known
+ * @tracked: out: with EMULATE, the target is a write-tracked guest table
+ * @mmio: out: with EMULATE, no slot has the address (or a read-only slot
+ *	is written)
+ * @self_map: out: with EMULATE and @tracked, the write goes through the very
+ *	table it modifies, so that zapping and retrying would loop
+ * @guest: out: with GUEST, the exception to inject
+ */
+struct umbra_fault {
+	u64 addr;
+	u32 access;
+
+	gpa_t gpa;
+	bool tracked;
+	bool mmio;
+	bool self_map;
+	struct umbra_exception guest;
+};
+
+/**
+ * struct umbra_paging_state - guest registers that decide how an address is
+ *	translated
+ * @cr0: CR0 as the guest sees it
+ * @cr3: CR3 as the guest sees it (with PCID bits)
+ * @cr4: CR4 as the guest sees it
+ * @efer: EFER as the guest sees it
+ * @rflags_ac: RFLAGS.AC
+ * @cpl: current privilege level
+ * @maxphyaddr: bits; from the vCPU's CPUID
+ * @has_gbpages: CPUID allows 1 GiB pages
+ * @state_legal: VM entry would take the rest of the guest state without
+ *	unrestricted guest (DESIGN 3.2); kept by vmx/
+ *
+ * vmx/ brings all of it up to date before any call into the MMU.
+ */
+struct umbra_paging_state {
+	u64 cr0;
+	u64 cr3;
+	u64 cr4;
+	u64 efer;
+	bool rflags_ac;
+	u8 cpl;
+	u8 maxphyaddr;
+	bool has_gbpages;
+	bool state_legal;
+};
+
+/**
+ * struct umbra_cpu_ops - what the MMU needs from the CPU side
+ * @kick_all: make every vCPU of the VM leave guest mode, wait until each has
+ *	been seen outside. Called without mmu_lock or with it held for write;
+ *	must not sleep. After it, a vCPU compares its tlb_gen with the VM's
+ *	before it enters again.
+ * @request_reload: ask one vCPU to call umbra_mmu_load() before it enters again
+ *	(its root was zapped). Any context.
+ */
+struct umbra_cpu_ops {
+	void (*kick_all)(struct umbra_mmu *mmu);
+	void (*request_reload)(struct umbra_mmu_vcpu *vcpu);
+};
+
+/* Per-VM counters of the MMU; names as in KVM where the meaning is the same. */
+struct umbra_mmu_stat {
+	u64 mmu_shadow_zapped;
+	u64 mmu_pte_write;
+	u64 mmu_pde_zapped;
+	u64 mmu_flooded;
+	u64 mmu_recycled;
+	u64 mmu_cache_miss;
+	u64 mmu_unsync;
+	u64 remote_tlb_flush;
+	u64 remote_tlb_flush_requests;
+	atomic64_t pages_4k;
+	atomic64_t pages_2m;
+	atomic64_t pages_1g;
+	atomic64_t table_bytes;
+	u64 max_mmu_rmap_size;
+};
+
+/* Per-vCPU counters of the MMU. */
+struct umbra_mmu_vcpu_stat {
+	u64 pf_taken;
+	u64 pf_fixed;
+	u64 pf_emulate;
+	u64 pf_spurious;
+	u64 pf_fast;
+	u64 pf_mmio_spte_created;
+	u64 pf_guest;
+	u64 tlb_flush;
+	u64 invlpg;
+};
+
+/**
+ * struct umbra_mmu - one VM's page tables of both families
+ * @lock: mmu_lock; held for read by EPT faults, for write by everything that
+ *	changes the shadow family or removes rights
+ * @srcu: guards @memslots
+ * @memslots: current set
+ * @policy: fixed before the first vCPU is created
+ * @ops: the CPU side
+ * @tlb_gen: the newest flush debt. A vCPU whose own tlb_gen differs flushes
+ *	everything of the VM before it enters the guest
+ * @tlb_paid: newest generation for which kick_all() has returned
+ * @invalidate_seq: grows when an invalidation ends (write: @lock for write)
+ * @invalidate_count: invalidations in progress (@lock for write)
+ * @invalidate_start: first hva of the union of those in progress
+ * @invalidate_end: first hva after it
+ * @ept_root: hpa of the level-4 EPT table, INVALID_PAGE when none
+ * @ept_pages: number of EPT table pages
+ * @shadow: state of the shadow family, NULL until first used
+ * @vcpus: vCPUs by index, for tracking of roots (@lock)
+ * @nr_vcpus: how many of @vcpus are set
+ * @stat: counters
+ */
+struct umbra_mmu {
+	rwlock_t lock;
+	struct srcu_struct srcu;
+	struct umbra_memslots __rcu *memslots;
+	enum umbra_policy policy;
+	const struct umbra_cpu_ops *ops;
+
+	atomic64_t tlb_gen;
+	atomic64_t tlb_paid;
+
+	unsigned long invalidate_seq;
+	long invalidate_count;
+	hva_t invalidate_start;
+	hva_t invalidate_end;
+
+	hpa_t ept_root;
+	atomic_long_t ept_pages;
+	struct umbra_shadow *shadow;
+
+	struct umbra_mmu_vcpu *vcpus[UMBRA_MAX_VCPUS];
+	unsigned int nr_vcpus;
+
+	struct umbra_mmu_stat stat;
+};
+
+/* Objects kept ready so that nothing is allocated under mmu_lock. */
+#define UMBRA_CACHE_OBJECTS	40
+
+struct umbra_mmu_cache {
+	unsigned int nr;
+	void *obj[UMBRA_CACHE_OBJECTS];
+};
+
+/**
+ * struct umbra_mmu_vcpu - one vCPU's view of the page tables
+ * @mmu: the VM's
+ * @state: guest registers, kept by vmx/
+ * @family: which tables the CPU walks; changed only by
+ *	umbra_mmu_state_changed()
+ * @root: hpa that vmx/ loads: EPT root for FAMILY_EPT, value for CR3 (a
+ *	4-level table, host format) for FAMILY_SHADOW; INVALID_PAGE asks for
+ *	umbra_mmu_load()
+ * @tlb_gen: generation of the VM's flush debts that this vCPU has flushed
+ * @flush_guest: the guest asked for (or a root switch needs) a flush of this
+ *	vCPU's own linear translations; vmx/ does it at entry and clears it
+ * @pdptrs: the four PDPTEs as loaded, when the guest uses PAE paging
+ * @table_cache: zeroed pages for tables
+ * @sp_cache: struct shadow_page
+ * @rmap_cache: rmap chain nodes
+ * @shadow_root: shadow_page of @root in FAMILY_SHADOW (mmu_lock)
+ * @role: the vCPU's root role word, as mmu/ defines it
+ * @stat: counters
+ */
+struct umbra_mmu_vcpu {
+	struct umbra_mmu *mmu;
+	struct umbra_paging_state state;
+	enum umbra_family family;
+	hpa_t root;
+	u64 tlb_gen;
+	bool flush_guest;
+	u64 pdptrs[4];
+
+	struct umbra_mmu_cache table_cache;
+	struct umbra_mmu_cache sp_cache;
+	struct umbra_mmu_cache rmap_cache;
+	void *shadow_root;
+	u32 role;
+
+	struct umbra_mmu_vcpu_stat stat;
+};
+
+/**
+ * struct umbra_mmu_caps - what the CPUs can do, common to all of them
+ * @ept_ad: EPT accessed and dirty flags
+ * @ept_2m: 2 MiB EPT leaves
+ * @ept_1g: 1 GiB EPT leaves
+ * @host_maxphyaddr: bits
+ */
+struct umbra_mmu_caps {
+	bool ept_ad;
+	bool ept_2m;
+	bool ept_1g;
+	u8 host_maxphyaddr;
+};
+
+/**
+ * umbra_mmu_module_init() - caches and tables shared by all VMs
+ * @caps: capabilities found by vmx/
+ *
+ * Return: 0 or -ENOMEM. umbra_mmu_module_exit() undoes it.
+ */
+int umbra_mmu_module_init(const struct umbra_mmu_caps *caps);
+void umbra_mmu_module_exit(void);
+
+/**
+ * umbra_mmu_init() - prepare a VM's MMU
+ * @mmu: zeroed
+ * @ops: CPU side
+ * @policy: first policy; core/ may store another in @mmu->policy until the
+ *	first vCPU exists
+ *
+ * The memslots pointer is the caller's to set; srcu is initialised here.
+ * Return: 0 or -ENOMEM.
+ */
+int umbra_mmu_init(struct umbra_mmu *mmu, const struct umbra_cpu_ops *ops,
+		   enum umbra_policy policy);
+
+/**
+ * umbra_mmu_destroy() - free every table of a VM
+ * @mmu: no vCPU runs or will run again, the mmu_notifier is unregistered
+ */
+void umbra_mmu_destroy(struct umbra_mmu *mmu);
+
+/**
+ * umbra_mmu_vcpu_init() - prepare a vCPU; joins @mmu->vcpus
+ * Return: 0 or -ENOMEM.
+ */
+int umbra_mmu_vcpu_init(struct umbra_mmu_vcpu *vcpu, struct umbra_mmu *mmu);
+void umbra_mmu_vcpu_destroy(struct umbra_mmu_vcpu *vcpu);
+
+/**
+ * umbra_mmu_state_changed() - CR0, CR4, EFER, the CPUID paging bits or
+ *	state_legal changed
+ * @vcpu: @vcpu->state is up to date
+ *
+ * Decides the family again, computes the role, drops @vcpu->root when it no
+ * longer fits (umbra_mmu_load() gets a new one) and sets flush_guest when the
+ * architecture flushes. Cheap when nothing that matters changed.
+ *
+ * Context: may be called without mmu->srcu. Does not sleep.
+ * Return: true when the family changed, so that vmx/ switches its controls.
+ */
+bool umbra_mmu_state_changed(struct umbra_mmu_vcpu *vcpu);
+
+/**
+ * umbra_mmu_load() - make @vcpu->root valid before VM entry
+ *
+ * Return: 0; -ENOMEM; -EFAULT when the host cannot read guest memory it needs.
+ * In FAMILY_SHADOW a guest CR3 that points outside all slots is not an error:
+ * the root is an empty table, and every use of it faults into
+ * umbra_mmu_shadow_fault(), whose walk then reports a #PF to the guest.
+ */
+int umbra_mmu_load(struct umbra_mmu_vcpu *vcpu);
+
+/**
+ * umbra_mmu_unload() - drop the roots (state stays)
+ */
+void umbra_mmu_unload(struct umbra_mmu_vcpu *vcpu);
+
+/**
+ * umbra_mmu_ept_fault() - handle an EPT violation or misconfiguration
+ * @vcpu: family is EPT
+ * @fault: addr is a gpa
+ *
+ * Return: enum umbra_fault_result or -errno. Never UMBRA_FAULT_GUEST.
+ */
+int umbra_mmu_ept_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault);
+
+/**
+ * umbra_mmu_shadow_fault() - handle a #PF intercepted in the shadow family
+ * @vcpu: family is SHADOW
+ * @fault: addr is a gva
+ *
+ * Return: enum umbra_fault_result or -errno.
+ */
+int umbra_mmu_shadow_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault);
+
+/**
+ * umbra_mmu_set_cr3() - the guest (or user space) loaded CR3
+ * @vcpu: @vcpu->state.cr3 already holds the new value
+ * @noflush: bit 63 of the operand was set and CR4.PCIDE is 1
+ *
+ * In FAMILY_SHADOW switches to the shadow of the new root, from a cache when
+ * it is there, else leaves @vcpu->root invalid for umbra_mmu_load(); resyncs
+ * what the architecture makes visible; sets flush_guest as needed.
+ */
+void umbra_mmu_set_cr3(struct umbra_mmu_vcpu *vcpu, bool noflush);
+
+/**
+ * umbra_mmu_load_pdptrs() - read and check the PDPTEs of a PAE guest
+ * @vcpu: @vcpu->state.cr3 holds the value to read them from
+ *
+ * Return: 0; -EINVAL when a present PDPTE has reserved bits set (#GP to the
+ * guest) or the memory does not exist.
+ */
+int umbra_mmu_load_pdptrs(struct umbra_mmu_vcpu *vcpu);
+
+/**
+ * umbra_mmu_invlpg() - the guest executed INVLPG (shadow family)
+ * @gva: any value
+ *
+ * Brings the shadow of @gva in line with the guest's tables. vmx/ flushes the
+ * CPU's own translation of @gva afterwards.
+ */
+void umbra_mmu_invlpg(struct umbra_mmu_vcpu *vcpu, u64 gva);
+
+/**
+ * umbra_mmu_invalidate_all() - the guest flushed a whole context (INVPCID of
+ *	type 1 to 3, CR4.PGE toggled, ...): resync and set flush_guest
+ */
+void umbra_mmu_invalidate_all(struct umbra_mmu_vcpu *vcpu);
+
+/**
+ * umbra_mmu_translate() - walk the guest's page tables as the guest would
+ * @vcpu: any family, any paging mode
+ * @gva: linear address
+ * @access: UMBRA_ACC_WRITE, _USER, _FETCH; implicit supervisor access
+ *	when USER is clear
+ * @gpa: out
+ * @exc: out: the #PF to inject; may be NULL
+ *
+ * Sets accessed and dirty flags in the guest's tables as the CPU would.
+ * Return: 0, -EFAULT with @exc filled.
+ */
+int umbra_mmu_translate(struct umbra_mmu_vcpu *vcpu, u64 gva, u32 access, gpa_t *gpa,
+			struct umbra_exception *exc);
+
+/**
+ * umbra_mmu_translate_quiet() - the same without touching guest memory
+ *
+ * For KVM_TRANSLATE and dumps: no A/D updates.
+ */
+int umbra_mmu_translate_quiet(struct umbra_mmu_vcpu *vcpu, u64 gva, u32 access, gpa_t *gpa,
+			      struct umbra_exception *exc);
+
+/**
+ * umbra_mmu_guest_write() - write guest memory on behalf of the guest
+ * @vcpu: the writing vCPU
+ * @gpa: does not cross a page
+ * @data: what to write
+ * @len: bytes, at most to the end of the page
+ *
+ * Writes, logs the page dirty and lets the write tracker update or zap the
+ * shadows of the page.
+ * Return: 0 or -EFAULT.
+ */
+int umbra_mmu_guest_write(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, const void *data,
+			  unsigned int len);
+
+/**
+ * umbra_mmu_guest_cmpxchg() - atomic read-modify-write on the guest's behalf
+ * @old: expected bytes; @new: bytes to store; @len: 1, 2, 4, 8
+ *
+ * Return: 0, -EAGAIN when memory did not hold @old, -EFAULT.
+ */
+int umbra_mmu_guest_cmpxchg(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, const void *old,
+			    const void *new, unsigned int len);
+
+/**
+ * umbra_mmu_unprotect() - stop tracking a frame by zapping its shadows
+ * @gfn: guest frame
+ *
+ * For a write that the emulator does not know: after it the instruction runs.
+ * Return: true when something was zapped.
+ */
+bool umbra_mmu_unprotect(struct umbra_mmu *mmu, gfn_t gfn);
+
+/**
+ * umbra_mmu_slot_alloc() - per-slot memory of mmu/ for a slot about to appear
+ * @slot: not yet published
+ *
+ * Context: slots_lock held, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int umbra_mmu_slot_alloc(struct umbra_mmu *mmu, struct umbra_memslot *slot);
+void umbra_mmu_slot_free(struct umbra_memslot *slot);
+
+/**
+ * umbra_mmu_zap_gfns() - remove every mapping of a range, in both families
+ * @start: first gfn; @end: first gfn after it
+ *
+ * For a slot that is deleted or moved. Also zaps shadow pages whose guest
+ * table lies in the range. Returns after the flush: no vCPU uses them.
+ *
+ * Context: slots_lock held, the slot no longer published; may sleep.
+ */
+void umbra_mmu_zap_gfns(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start,
+			gfn_t end);
+
+/**
+ * umbra_mmu_write_protect_slot() - remove write rights of a slot's mappings
+ *
+ * For a slot that becomes dirty-logged. Flushes.
+ */
+void umbra_mmu_write_protect_slot(struct umbra_mmu *mmu, struct umbra_memslot *slot);
+
+/*
+ * mmu_notifier side. The caller (core/notifier.c) holds mmu->srcu, has found
+ * the slots, and holds mmu->lock for write around all of these.
+ */
+
+/**
+ * umbra_mmu_invalidate_begin() - faults on this hva range must retry from now
+ */
+void umbra_mmu_invalidate_begin(struct umbra_mmu *mmu, hva_t start, hva_t end);
+void umbra_mmu_invalidate_end(struct umbra_mmu *mmu);
+
+/**
+ * umbra_mmu_unmap_gfns() - the host takes pages away
+ *
+ * Return: true when something was removed; the caller pays the debt with
+ * umbra_mmu_flush() before it returns to the host's mm.
+ */
+bool umbra_mmu_unmap_gfns(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start,
+			  gfn_t end);
+
+/**
+ * umbra_mmu_age_gfns() - test, and with @clear clear, the accessed state
+ *
+ * Return: true when a page in the range was accessed.
+ */
+bool umbra_mmu_age_gfns(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start,
+			gfn_t end, bool clear);
+
+/**
+ * umbra_mmu_flush() - pay all flush debt: when it returns no vCPU runs with a
+ *	translation older than the call
+ *
+ * Context: any lock of the MMU may be held; does not sleep.
+ */
+void umbra_mmu_flush(struct umbra_mmu *mmu);
+
+#endif /* _UMBRA_MMU_H */

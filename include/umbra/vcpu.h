@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The vCPU object as core/ and vmx/ share it. vmx/ allocates it inside its own
+ * larger struct; core/ sees only this part.
+ *
+ * Everything here is guarded by vcpu->mutex (one ioctl at a time) unless the
+ * comment says otherwise.
+ */
+#ifndef _UMBRA_VCPU_H
+#define _UMBRA_VCPU_H
+
+#include <asm/fpu/api.h>
+#include <linux/kvm.h>
+#include <linux/mutex.h>
+#include <linux/preempt.h>
+#include <umbra/mmu.h>
+#include <umbra/types.h>
+#include <umbra/vm.h>
+
+/* Index of the general registers in vcpu->regs: the encoding's order. */
+enum umbra_reg {
+	UMBRA_RAX, UMBRA_RCX, UMBRA_RDX, UMBRA_RBX,
+	UMBRA_RSP, UMBRA_RBP, UMBRA_RSI, UMBRA_RDI,
+	UMBRA_R8, UMBRA_R9, UMBRA_R10, UMBRA_R11,
+	UMBRA_R12, UMBRA_R13, UMBRA_R14, UMBRA_R15,
+	UMBRA_NR_REGS,
+};
+
+/* Where the vCPU is, for kicks: see umbra_vcpu_kick(). */
+enum umbra_vcpu_mode {
+	UMBRA_OUTSIDE_GUEST,
+	UMBRA_IN_GUEST,
+};
+
+/* Bits of vcpu->requests: work to be done before the next entry. */
+enum umbra_request {
+	UMBRA_REQ_MMU_RELOAD,
+	UMBRA_REQ_TRIPLE_FAULT,
+};
+
+/* Pages of the vCPU fd's mmap area, in order. */
+#define UMBRA_VCPU_RUN_PAGE	0
+#define UMBRA_VCPU_PIO_PAGE	1
+#define UMBRA_VCPU_COALESCED	2
+#define UMBRA_VCPU_MMAP_PAGES	3
+
+#define UMBRA_MAX_CPUID		256
+
+/* Per-vCPU counters; names as in KVM where the meaning is the same. */
+struct umbra_vcpu_stat {
+	u64 exits;
+	u64 io_exits;
+	u64 mmio_exits;
+	u64 signal_exits;
+	u64 irq_window_exits;
+	u64 nmi_window_exits;
+	u64 halt_exits;
+	u64 request_irq_exits;
+	u64 irq_exits;
+	u64 host_state_reload;
+	u64 fpu_reload;
+	u64 insn_emulation;
+	u64 insn_emulation_fail;
+	u64 hypercalls;
+	u64 irq_injections;
+	u64 nmi_injections;
+	u64 req_event;
+	u64 guest_mode;
+	u64 family_switches;
+};
+
+/**
+ * struct umbra_vcpu - one virtual CPU
+ * @vm: the VM, a reference held by the vCPU's fd
+ * @id: the id user space gave
+ * @idx: index in vm->vcpu
+ * @cpu: host CPU that holds the VMCS, -1 when none (preempt off to change)
+ * @mode: enum umbra_vcpu_mode; written by the vCPU, read by kickers
+ * @requests: bit set of enum umbra_request; atomic bit operations
+ * @mutex: one ioctl at a time
+ * @run: page shared with user space: hostile, read each field once
+ * @pio_page: page shared with user space
+ * @coalesced_page: page shared with user space
+ * @pn: hook for schedule-in and -out while in KVM_RUN or another ioctl that
+ *	loads the vCPU
+ * @sigset: mask during KVM_RUN
+ * @sigset_active: @sigset is to be used
+ * @regs: general registers; RSP is valid only through umbra_vmx_*()
+ * @mmu: page-table view
+ * @mp_state: KVM_MP_STATE_*
+ * @cpuid: table set by KVM_SET_CPUID2
+ * @nr_cpuid: entries used
+ * @apic_base: MSR_IA32_APICBASE, kept for user space's local APIC
+ * @cr8: task priority for user space's local APIC
+ * @guest_fpu: guest FPU state, swapped around KVM_RUN
+ * @stat: counters
+ */
+struct umbra_vcpu {
+	struct umbra_vm *vm;
+	int id;
+	unsigned int idx;
+	int cpu;
+	int mode;
+	unsigned long requests;
+	struct mutex mutex;
+	struct kvm_run *run;
+	void *pio_page;
+	void *coalesced_page;
+	struct preempt_notifier pn;
+	sigset_t sigset;
+	bool sigset_active;
+
+	unsigned long regs[UMBRA_NR_REGS];
+	struct umbra_mmu_vcpu mmu;
+
+	u32 mp_state;
+	struct kvm_cpuid_entry2 *cpuid;
+	unsigned int nr_cpuid;
+	u64 apic_base;
+	u64 cr8;
+	struct fpu_guest guest_fpu;
+
+	struct umbra_vcpu_stat stat;
+};
+
+static inline struct umbra_vcpu *mmu_to_vcpu(struct umbra_mmu_vcpu *mmu)
+{
+	return container_of(mmu, struct umbra_vcpu, mmu);
+}
+
+static inline void umbra_make_request(struct umbra_vcpu *vcpu, enum umbra_request req)
+{
+	set_bit(req, &vcpu->requests);
+	/* Pairs with the barrier between vcpu->mode = IN_GUEST and the check. */
+	smp_mb__after_atomic();
+}
+
+/**
+ * umbra_vcpu_load() - make this vCPU current on this CPU (preempt notifier on)
+ * umbra_vcpu_put() - undo it
+ *
+ * Context: vcpu->mutex held; nests not. core/vcpu.c; calls
+ * umbra_vmx_vcpu_load() and _put() with preemption disabled.
+ */
+void umbra_vcpu_load(struct umbra_vcpu *vcpu);
+void umbra_vcpu_put(struct umbra_vcpu *vcpu);
+
+/**
+ * umbra_vcpu_kick() - make a vCPU that is in guest mode exit soon
+ *
+ * Context: any but NMI; does not wait.
+ */
+void umbra_vcpu_kick(struct umbra_vcpu *vcpu);
+
+/**
+ * umbra_vcpu_cpuid() - what CPUID tells this guest
+ * @function: leaf
+ * @index: subleaf
+ *
+ * Return: the entry that answers, or NULL (then all zeroes, or the highest
+ * basic leaf as the architecture says: the caller, CPUID emulation, does it).
+ */
+struct kvm_cpuid_entry2 *umbra_vcpu_cpuid(struct umbra_vcpu *vcpu, u32 function, u32 index);
+
+/**
+ * umbra_vcpu_run() - KVM_RUN
+ *
+ * core/run.c (the run loop). Context: vcpu->mutex held, vCPU not loaded.
+ * Return: 0 with vcpu->run->exit_reason set, or -errno (-EINTR, -EFAULT, ...).
+ */
+int umbra_vcpu_run(struct umbra_vcpu *vcpu);
+
+#endif /* _UMBRA_VCPU_H */

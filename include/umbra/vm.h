@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The VM object. Keys in the field comments:
+ *   C  constant after creation
+ *   L  vm->lock
+ *   S  vm->slots_lock for writing, mmu.srcu for reading
+ *   A  atomic
+ */
+#ifndef _UMBRA_VM_H
+#define _UMBRA_VM_H
+
+#include <linux/mm_types.h>
+#include <linux/mmu_notifier.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <umbra/mmu.h>
+#include <umbra/types.h>
+
+struct umbra_vcpu;
+
+/**
+ * struct umbra_vm - one virtual machine
+ * @mm: C: the creator's; guest memory lives in it
+ * @lock: vCPU creation and one-time configuration
+ * @slots_lock: memslot changes
+ * @users: A: the VM fd, each vCPU fd, each stats fd
+ * @mmu: page tables; its own locks
+ * @notifier: registered on @mm until the last fd is gone
+ * @vcpu: L for writing; entries never change once set, readers use
+ *	umbra_vm_vcpu() after an acquire-read of @nr_vcpus
+ * @nr_vcpus: L for writing
+ * @name: C: for stats and the log, "umbra-PID"
+ */
+struct umbra_vm {
+	struct mm_struct *mm;
+	struct mutex lock;
+	struct mutex slots_lock;
+	refcount_t users;
+	struct umbra_mmu mmu;
+	struct mmu_notifier notifier;
+	struct umbra_vcpu *vcpu[UMBRA_MAX_VCPUS];
+	unsigned int nr_vcpus;
+	char name[24];
+};
+
+static inline struct umbra_vm *mmu_to_vm(struct umbra_mmu *mmu)
+{
+	return container_of(mmu, struct umbra_vm, mmu);
+}
+
+/**
+ * umbra_vm_get() / umbra_vm_put() - hold and release a VM; the last put frees it
+ *
+ * Context: put may sleep.
+ */
+void umbra_vm_get(struct umbra_vm *vm);
+void umbra_vm_put(struct umbra_vm *vm);
+
+#endif /* _UMBRA_VM_H */

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The CPU side as core/ sees it: capabilities, VMX on and off, and the part of
+ * a vCPU's state that lives in the VMCS.
+ *
+ * Functions that take a vCPU need vcpu->mutex, and unless they say otherwise
+ * the vCPU loaded (umbra_vcpu_load()).
+ */
+#ifndef _UMBRA_VMX_H
+#define _UMBRA_VMX_H
+
+#include <linux/kvm.h>
+#include <umbra/mmu.h>
+#include <umbra/types.h>
+
+struct umbra_vcpu;
+struct umbra_vm;
+
+/**
+ * umbra_vmx_init() - check every CPU's capabilities, hook hotplug, suspend and
+ *	reboot
+ * @caps: filled for mmu/
+ *
+ * Return: 0; -EOPNOTSUPP with a log line that names what is missing; -ENOMEM.
+ */
+int umbra_vmx_init(struct umbra_mmu_caps *caps);
+void umbra_vmx_exit(void);
+
+/**
+ * umbra_vmx_get() - a VM is being created: VMX on, on every CPU, if it is the
+ *	first
+ *
+ * Context: may sleep.
+ * Return: 0; -EBUSY when another hypervisor has VMX on somewhere; -EIO.
+ */
+int umbra_vmx_get(void);
+void umbra_vmx_put(void);
+
+/* The MMU's CPU operations, to hand to umbra_mmu_init(). */
+extern const struct umbra_cpu_ops umbra_vmx_cpu_ops;
+
+/**
+ * umbra_vmx_vcpu_alloc() - allocate a vCPU with its VMCS, zeroed but for vmx/
+ * @vm: the VM; the caller has vm->lock
+ *
+ * The caller fills in the core part (vm, id, run page, ...), then calls
+ * umbra_vmx_vcpu_reset(). umbra_vmx_vcpu_free() frees all of it.
+ * Return: the vCPU or NULL.
+ */
+struct umbra_vcpu *umbra_vmx_vcpu_alloc(struct umbra_vm *vm);
+void umbra_vmx_vcpu_free(struct umbra_vcpu *vcpu);
+
+/**
+ * umbra_vmx_vcpu_reset() - architectural reset state (loads and puts itself)
+ */
+void umbra_vmx_vcpu_reset(struct umbra_vcpu *vcpu);
+
+/**
+ * umbra_vmx_vcpu_load() / umbra_vmx_vcpu_put() - VMCS and host state
+ *
+ * Context: preemption disabled; from umbra_vcpu_load()/put() and the preempt
+ * notifier.
+ */
+void umbra_vmx_vcpu_load(struct umbra_vcpu *vcpu, int cpu);
+void umbra_vmx_vcpu_put(struct umbra_vcpu *vcpu);
+
+/**
+ * umbra_vmx_cpuid_changed() - vcpu->cpuid was replaced
+ */
+void umbra_vmx_cpuid_changed(struct umbra_vcpu *vcpu);
+
+/* The register ioctls. set returns -EINVAL for what VM entry would refuse. */
+void umbra_vmx_get_regs(struct umbra_vcpu *vcpu, struct kvm_regs *regs);
+void umbra_vmx_set_regs(struct umbra_vcpu *vcpu, const struct kvm_regs *regs);
+void umbra_vmx_get_sregs(struct umbra_vcpu *vcpu, struct kvm_sregs *sregs);
+int umbra_vmx_set_sregs(struct umbra_vcpu *vcpu, const struct kvm_sregs *sregs);
+void umbra_vmx_get_debugregs(struct umbra_vcpu *vcpu, struct kvm_debugregs *dr);
+int umbra_vmx_set_debugregs(struct umbra_vcpu *vcpu, const struct kvm_debugregs *dr);
+void umbra_vmx_get_events(struct umbra_vcpu *vcpu, struct kvm_vcpu_events *ev);
+int umbra_vmx_set_events(struct umbra_vcpu *vcpu, const struct kvm_vcpu_events *ev);
+
+/**
+ * umbra_vmx_queue_interrupt() - KVM_INTERRUPT
+ * Return: 0, -EINVAL (vector > 255), -EEXIST when one is queued already.
+ */
+int umbra_vmx_queue_interrupt(struct umbra_vcpu *vcpu, u32 vector);
+int umbra_vmx_queue_nmi(struct umbra_vcpu *vcpu);
+
+/**
+ * umbra_vmx_get_msr() / umbra_vmx_set_msr() - one MSR
+ * @host: user space asks, so that what RDMSR/WRMSR would refuse is allowed
+ *
+ * Return: 0, or -EINVAL for an unknown MSR or a value that the CPU would
+ * refuse.
+ */
+int umbra_vmx_get_msr(struct umbra_vcpu *vcpu, u32 index, u64 *data, bool host);
+int umbra_vmx_set_msr(struct umbra_vcpu *vcpu, u32 index, u64 data, bool host);
+
+/**
+ * umbra_vmx_msr_list() - MSRs that KVM_GET_MSR_INDEX_LIST reports
+ * @nr: out: how many
+ */
+const u32 *umbra_vmx_msr_list(unsigned int *nr);
+
+/**
+ * umbra_vmx_sync_paging() - bring vcpu->mmu.state up to date from the VMCS
+ *
+ * Before any call of umbra_mmu_translate*() outside the run loop.
+ */
+void umbra_vmx_sync_paging(struct umbra_vcpu *vcpu);
+
+#endif /* _UMBRA_VMX_H */
