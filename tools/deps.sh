@@ -1,0 +1,54 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# deps.sh GROUP...: install the Debian packages that those targets need and
+# that are missing. Says nothing when nothing is.
+
+packages()
+{
+	case $1 in
+	build) echo linux-headers-amd64 linux-headers-6.12-amd64 make gcc libc6-dev kmod ;;
+	sparse) packages build; echo sparse ;;
+	style) echo linux-source-6.1 perl xz-utils ;;
+	# binutils, cpio, xz, zstd take the kernel image apart and pack the initramfs
+	testhost) echo bochs bochs-term bochsbios vgabios busybox-static cpio xz-utils zstd \
+		binutils kmod gcc libc6-dev linux-libc-dev ;;
+	unit) echo make gcc libc6-dev ;;
+	check) packages build; packages sparse; packages style; packages unit; packages testhost ;;
+	bench | demo) packages build; packages testhost ;;
+	docs) echo python3-docutils ;;
+	*) echo "deps.sh: no such group: $1" >&2; return 1 ;;
+	esac
+}
+
+[ $# -gt 0 ] || { echo "usage: deps.sh build|sparse|style|testhost|unit|check|bench|demo|docs..." >&2; exit 2; }
+
+wanted=$(for g; do packages "$g" || exit; done) || exit 2
+wanted=$(printf '%s\n' $wanted | sort -u)
+# shellcheck disable=SC2086
+missing=$(
+	{
+		printf '%s\n' $wanted
+		dpkg-query -W -f '${Package} ${db:Status-Status}\n' $wanted 2>/dev/null |
+			sed -n 's/ installed$//p' | sort -u
+	} | sort | uniq -u
+)
+[ -n "$missing" ] || exit 0
+# shellcheck disable=SC2086
+set -- $missing
+
+if [ "$(id -u)" != 0 ]; then
+	echo "deps.sh: missing packages, install them as root: apt-get install $*" >&2
+	exit 1
+fi
+echo "deps.sh: installing $*" >&2
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# Another target may be at it in parallel.
+if ! { apt-get -qq update &&
+	apt-get -qq -y --no-install-recommends -o DPkg::Lock::Timeout=600 install "$@"; } \
+	>"$log" 2>&1 </dev/null; then
+	cat "$log" >&2
+	echo "deps.sh: could not install $*" >&2
+	exit 1
+fi
