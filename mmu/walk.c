@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Guest page-table walker.
+ *
+ *	     gva
+ *	      |        table_access   ALL     rights above, ANDed going down
+ *	CR3 --+--> level 5 or 4  [gpte] --.
+ *	      |                           v
+ *	      |        level 3   [gpte] ------ PS --> 1 GiB page
+ *	PDPTE +------------.       |   (with PAE: the loaded register, no flags)
+ *	      |            v       v
+ *	CR3 --+--> level 2  [gpte] ----------- PS --> 2 MiB, 4 MiB (PSE) page
+ *	(32-bit)                   v
+ *	               level 1   [gpte] ------------> 4 KiB page
+ *	                                                 |
+ *	 not present at any level ........ #PF P=0       |  down: stop at once
+ *	 reserved bit at any level ....... #PF P=1 RSVD  |
+ *	 rights do not allow the access .. #PF P=1       |  at the end
+ *	 else: set A on the way, D on the leaf <---------'  only now
+ *
+ * The part that touches entries is a template, built once for 32-bit and once
+ * for 64-bit entries; here is what does not depend on their size.
+ */
+#include <asm/msr-index.h>
+#include <asm/processor-flags.h>
+#include <linux/errno.h>
+#include <umbra/hostmem.h>
+#include "walk.h"
+
+/* Lost compare-exchanges before the guest gets a fault instead. */
+#define WALK_MAX_RETRIES	64
+
+#define PF_VECTOR		14
+
+enum umbra_guest_paging umbra_guest_paging(const struct umbra_paging_state *state)
+{
+	if (!(state->cr0 & X86_CR0_PG))
+		return GUEST_UNPAGED;
+	if (state->efer & EFER_LMA)
+		return state->cr4 & X86_CR4_LA57 ? GUEST_5LEVEL : GUEST_4LEVEL;
+	return state->cr4 & X86_CR4_PAE ? GUEST_PAE : GUEST_32BIT;
+}
+
+/* The fetch bit is reported only when some kind of fetch can be refused. */
+static bool fetch_is_reported(const struct umbra_paging_state *state)
+{
+	return state->cr4 & X86_CR4_SMEP ||
+	       (state->cr4 & X86_CR4_PAE && state->efer & EFER_NX);
+}
+
+/* @why: UMBRA_ACC_PRESENT, with UMBRA_ACC_RSVD; 0 for not present. */
+static int walk_fault(const struct umbra_paging_state *state, struct umbra_walk *walk, u32 why)
+{
+	u32 reported = UMBRA_ACC_WRITE | UMBRA_ACC_USER;
+
+	if (fetch_is_reported(state))
+		reported |= UMBRA_ACC_FETCH;
+
+	walk->exc = (struct umbra_exception) {
+		.valid = true,
+		.has_error_code = true,
+		.vector = PF_VECTOR,
+		.error_code = (walk->access & reported) | why,
+		.cr2 = walk->gva,
+	};
+	return -EFAULT;
+}
+
+/* Are user pages closed to this supervisor access? */
+static bool user_page_refused(const struct umbra_paging_state *state, u32 access)
+{
+	if (access & UMBRA_ACC_FETCH)
+		return state->cr4 & X86_CR4_SMEP;
+	if (!(state->cr4 & X86_CR4_SMAP))
+		return false;
+	/* At CPL 3 a supervisor access is implicit: AC does not count. */
+	return state->cpl == 3 || !state->rflags_ac;
+}
+
+static bool walk_permitted(const struct umbra_paging_state *state, u32 access, u32 rights)
+{
+	bool user = access & UMBRA_ACC_USER;
+
+	if (access & UMBRA_ACC_WRITE && !(rights & WALK_ACC_WRITE) &&
+	    (user || state->cr0 & X86_CR0_WP))
+		return false;
+	if (access & UMBRA_ACC_FETCH && !(rights & WALK_ACC_EXEC))
+		return false;
+	if (user)
+		return rights & WALK_ACC_USER;
+	return !(rights & WALK_ACC_USER) || !user_page_refused(state, access);
+}
+
+static u64 above_maxphyaddr(const struct umbra_paging_state *state)
+{
+	return state->maxphyaddr < 52 ? GENMASK_ULL(51, state->maxphyaddr) : 0;
+}
+
+bool umbra_pdpte_reserved(const struct umbra_paging_state *state, u64 pdpte)
+{
+	/* Level 3 of PAE has neither rights nor flags, and no NX. */
+	return pdpte & (above_maxphyaddr(state) | GENMASK_ULL(63, 52) | GENMASK_ULL(8, 5) |
+			GENMASK_ULL(2, 1));
+}
+
+#define WALK_BITS 32
+#include "walk_template.h"
+#undef WALK_BITS
+
+#define WALK_BITS 64
+#include "walk_template.h"
+#undef WALK_BITS
+
+static void walk_unpaged(struct umbra_walk *walk)
+{
+	walk->top_level = 0;
+	walk->level = 1;
+	walk->pte_access = WALK_ACC_ALL;
+	walk->gpa = walk->gva;
+	walk->gfn = umbra_gpa_to_gfn(walk->gpa);
+	walk->dirty = true;
+}
+
+int umbra_walk(struct umbra_mmu_vcpu *vcpu, u64 gva, u32 access, bool set_ad,
+	       struct umbra_walk *walk)
+{
+	enum umbra_guest_paging paging = umbra_guest_paging(&vcpu->state);
+
+	walk->gva = gva;
+	walk->access = access & (UMBRA_ACC_WRITE | UMBRA_ACC_USER | UMBRA_ACC_FETCH);
+	walk->exc.valid = false;
+
+	switch (paging) {
+	case GUEST_UNPAGED:
+		walk_unpaged(walk);
+		return 0;
+	case GUEST_32BIT:
+		return walk_32(vcpu, paging, set_ad, walk);
+	default:
+		return walk_64(vcpu, paging, set_ad, walk);
+	}
+}
+
+bool umbra_gpte_reserved(const struct umbra_mmu_vcpu *vcpu, u64 gpte, unsigned int level)
+{
+	enum umbra_guest_paging paging = umbra_guest_paging(&vcpu->state);
+
+	switch (paging) {
+	case GUEST_UNPAGED:
+		return false;
+	case GUEST_32BIT:
+		return reserved_32(&vcpu->state, always_reserved_32(&vcpu->state, paging),
+				   gpte, level);
+	case GUEST_PAE:
+		if (level == 3)
+			return umbra_pdpte_reserved(&vcpu->state, gpte);
+		fallthrough;
+	default:
+		return reserved_64(&vcpu->state, always_reserved_64(&vcpu->state, paging),
+				   gpte, level);
+	}
+}
