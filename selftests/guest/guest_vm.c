@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The host side of the guest image. */
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include "guest_vm.h"
+
+extern const char guest_image[], guest_image_end[];
+
+const struct payload payloads[] = {
+#define PAYLOAD(name_, ops_, flags_) { .name = #name_, .ops = (ops_), .flags = (flags_) },
+#include "payloads.h"
+#undef PAYLOAD
+};
+
+const unsigned int n_payloads = ARRAY_SIZE(payloads);
+
+static int call_dontneed(struct guest *guest)
+{
+	u64 gpa = guest->ctl->arg[0], len = guest->ctl->arg[1];
+	void *hva = uvmm_hva(&guest->vm, gpa, len);
+
+	return hva && !madvise(hva, len, MADV_DONTNEED) ? 0 : GUEST_FAILED;
+}
+
+/* Inject now if the guest is open for it, else ask for an exit when it is. */
+static int inject_irq(struct guest_cpu *cpu)
+{
+	struct kvm_run *run = cpu->vcpu.run;
+	struct kvm_interrupt irq = { .irq = cpu->irq };
+
+	if (!cpu->irq_wanted)
+		return 0;
+	if (!run->ready_for_interrupt_injection) {
+		run->request_interrupt_window = 1;
+		return 0;
+	}
+	if (ioctl(cpu->vcpu.fd, KVM_INTERRUPT, &irq) < 0)
+		return GUEST_FAILED;
+	cpu->irq_wanted = false;
+	run->request_interrupt_window = 0;
+	return 0;
+}
+
+static int serve_call(struct guest_cpu *cpu, u32 nr)
+{
+	struct guest *guest = cpu->guest;
+
+	switch (nr) {
+	case CALL_DONE:
+		return GUEST_DONE;
+	case CALL_FAIL:
+		return GUEST_FAILED;
+	case CALL_SKIP:
+		return GUEST_SKIPPED;
+	case CALL_MARK_BEGIN:
+	case CALL_MARK_END:
+		if (guest->mark)
+			guest->mark(guest, nr == CALL_MARK_BEGIN);
+		return 0;
+	case CALL_DONTNEED:
+		return call_dontneed(guest);
+	case CALL_IRQ:
+		cpu->irq = guest->ctl->arg[0];
+		cpu->irq_wanted = true;
+		return inject_irq(cpu);
+	case CALL_NMI:
+		return ioctl(cpu->vcpu.fd, KVM_NMI) < 0 ? GUEST_FAILED : 0;
+	case CALL_YIELD:
+		sched_yield();
+		return 0;
+	}
+	return GUEST_FAILED;
+}
+
+/* OUT appends to the string, IN plays it back; at the end of IN both start anew. */
+static void serve_string(struct guest *guest, const struct uvmm_io *io)
+{
+	u32 len = io->size * io->count;
+	u32 *pos = io->in ? &guest->string_in : &guest->string_out;
+
+	if (len > sizeof(guest->string) - *pos)
+		len = sizeof(guest->string) - *pos;
+	if (io->in)
+		memcpy(io->data, guest->string + *pos, len);
+	else
+		memcpy(guest->string + *pos, io->data, len);
+	*pos += len;
+	if (io->in && *pos >= guest->string_out) {
+		guest->string_in = 0;
+		guest->string_out = 0;
+	}
+}
+
+static int guest_io(struct uvmm_vcpu *vcpu, const struct uvmm_io *io)
+{
+	struct guest_cpu *cpu = vcpu->ctx;
+
+	switch (io->port) {
+	case GUEST_PORT_NULL:
+		return 0;
+	case GUEST_PORT_CALL:
+		return io->in ? GUEST_FAILED : serve_call(cpu, *(u32 *)io->data);
+	case GUEST_PORT_CHAR:
+		fwrite(io->data, io->size, io->count, stderr);
+		return 0;
+	case GUEST_PORT_STR:
+		serve_string(cpu->guest, io);
+		return 0;
+	}
+	return GUEST_EXITED;
+}
+
+static int guest_mmio(struct uvmm_vcpu *vcpu, const struct uvmm_mmio *mmio)
+{
+	struct guest_cpu *cpu = vcpu->ctx;
+	u64 offset = mmio->gpa - GUEST_MMIO_GPA;
+	u8 *reg = cpu->guest->mmio + offset;
+
+	if (offset + mmio->len > sizeof(cpu->guest->mmio))
+		return GUEST_EXITED;
+	if (mmio->write)
+		memcpy(reg, mmio->data, mmio->len);
+	else
+		memcpy(mmio->data, reg, mmio->len);
+	return 0;
+}
+
+static int guest_irq_window(struct uvmm_vcpu *vcpu)
+{
+	return inject_irq(vcpu->ctx);
+}
+
+static const struct uvmm_ops guest_ops = {
+	.io = guest_io,
+	.mmio = guest_mmio,
+	.irq_window = guest_irq_window,
+};
+
+static int start_cpu(struct guest_cpu *cpu, u32 flags)
+{
+	u64 entry[3];
+
+	memcpy(entry, guest_image, sizeof(entry));
+	if (flags & PAYLOAD_PROT)
+		return uvmm_start_prot(&cpu->vcpu, entry[GUEST_ENTRY_PROT], 0x8000, 0);
+	if (flags & PAYLOAD_REAL)
+		return uvmm_start_real(&cpu->vcpu, GUEST_IMAGE_GPA >> 4,
+				       entry[GUEST_ENTRY_REAL] - GUEST_IMAGE_GPA,
+				       flags & PAYLOAD_SWITCH ? GUEST_ARG_SWITCH : GUEST_ARG_SUM);
+	return uvmm_start_long(&cpu->vcpu, entry[GUEST_ENTRY_LONG], 0, cpu->vcpu.id);
+}
+
+static int create_cpu(struct guest *guest, unsigned int id)
+{
+	struct guest_cpu *cpu = &guest->cpu[id];
+	int ret;
+
+	ret = uvmm_vcpu_create(&cpu->vcpu, &guest->vm, id);
+	if (ret)
+		return ret;
+	guest->n_cpus++;
+	cpu->guest = guest;
+	cpu->vcpu.ctx = cpu;
+	return start_cpu(cpu, guest->payload->flags);
+}
+
+int guest_create(struct guest *guest, const char *node, enum uvmm_paging paging,
+		 const struct payload *payload, unsigned int n_cpus)
+{
+	unsigned int id;
+	int ret;
+
+	memset(guest, 0, sizeof(*guest));
+	guest->payload = payload;
+	ret = uvmm_vm_create(&guest->vm, node, paging);
+	if (ret)
+		return ret;
+
+	ret = uvmm_mem_add(&guest->vm, 0, 0, GUEST_MEM_SIZE, NULL, 0);
+	if (!ret)
+		ret = uvmm_load(&guest->vm, GUEST_IMAGE_GPA, guest_image,
+				guest_image_end - guest_image);
+	for (id = 0; !ret && id < n_cpus; id++)
+		ret = create_cpu(guest, id);
+	if (ret) {
+		guest_destroy(guest);
+		return ret;
+	}
+	guest->ctl = uvmm_hva(&guest->vm, GUEST_CTL_GPA, sizeof(*guest->ctl));
+	guest->ctl->payload = payload - payloads;
+	guest->ctl->n_cpus = n_cpus;
+	guest->ctl->ops = payload->ops;
+	return 0;
+}
+
+static void *run_cpu(void *arg)
+{
+	struct guest_cpu *cpu = arg;
+	int ret;
+
+	ret = uvmm_run(&cpu->vcpu, &guest_ops);
+	cpu->exit_reason = cpu->vcpu.run->exit_reason;
+	if (ret > 0) {
+		cpu->end = ret;
+	} else if (ret == 0) {
+		cpu->end = GUEST_EXITED;
+	} else {
+		cpu->end = GUEST_ERROR;
+		cpu->error = -ret;
+	}
+	return NULL;
+}
+
+static u64 host_data_sum(const struct guest *guest)
+{
+	const u64 *p = uvmm_hva(&guest->vm, GUEST_DATA_GPA, 8);
+	u64 n = (guest->ctl->data_end - GUEST_DATA_GPA) / 8;
+	u64 sum = 0, i;
+
+	for (i = 0; i < n; i++)
+		sum = guest_mix(sum, p[i]);
+	return sum;
+}
+
+/* Make vCPUs leave the guest: for a watchdog, safe in signal handlers. */
+void guest_stop(struct guest *guest)
+{
+	unsigned int id;
+
+	for (id = 0; id < guest->n_cpus; id++)
+		guest->cpu[id].vcpu.run->immediate_exit = 1;
+	for (id = 1; id < guest->n_cpus; id++)
+		if (guest->cpu[id].started)
+			pthread_kill(guest->cpu[id].thread, SIGUSR1);
+}
+
+/*
+ * Run the payload to its end: vCPU 0 in this thread, the others each in their
+ * own. When vCPU 0 is through, so is the guest.
+ */
+enum guest_end guest_run(struct guest *guest)
+{
+	struct guest_cpu *boot = &guest->cpu[0];
+	unsigned int id;
+
+	for (id = 1; id < guest->n_cpus; id++)
+		guest->cpu[id].started = !pthread_create(&guest->cpu[id].thread, NULL, run_cpu,
+							 &guest->cpu[id]);
+	run_cpu(boot);
+	if (guest->n_cpus > 1)
+		guest_stop(guest);
+	for (id = 1; id < guest->n_cpus; id++)
+		if (guest->cpu[id].started)
+			pthread_join(guest->cpu[id].thread, NULL);
+
+	if (boot->end == GUEST_DONE && guest->ctl->data_end)
+		guest->data_sum = host_data_sum(guest);
+	return boot->end;
+}
+
+void guest_destroy(struct guest *guest)
+{
+	unsigned int id;
+
+	for (id = 0; id < guest->n_cpus; id++)
+		uvmm_vcpu_destroy(&guest->cpu[id].vcpu);
+	uvmm_vm_destroy(&guest->vm);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The host side of the guest image: load a payload, serve its calls, run it. */
+#ifndef GUEST_VM_H
+#define GUEST_VM_H
+
+#include <pthread.h>
+#include "uvmm.h"
+#include "proto.h"
+
+/* How a payload starts and what it may do. */
+#define PAYLOAD_PROT	(1U << 0)	/* starts in 32-bit protected mode */
+#define PAYLOAD_REAL	(1U << 1)	/* starts in real mode */
+#define PAYLOAD_SWITCH	(1U << 2)	/* ... and changes modes */
+#define PAYLOAD_SMP	(1U << 3)	/* needs two vCPUs */
+#define PAYLOAD_SHUTDOWN (1U << 4)	/* must end in KVM_EXIT_SHUTDOWN */
+#define PAYLOAD_HOSTILE	(1U << 5)	/* may end in any exit, but must end */
+
+struct payload {
+	const char *name;
+	u64 ops;
+	u32 flags;
+};
+
+extern const struct payload payloads[];
+extern const unsigned int n_payloads;
+
+enum guest_end {
+	GUEST_DONE = 1,
+	GUEST_FAILED,
+	GUEST_SKIPPED,
+	GUEST_EXITED,		/* an exit that nobody handles, see exit_reason */
+	GUEST_ERROR,		/* KVM_RUN failed, see error */
+};
+
+struct guest;
+
+struct guest_cpu {
+	struct uvmm_vcpu vcpu;
+	struct guest *guest;
+	pthread_t thread;
+	bool started;
+	bool irq_wanted;
+	u8 irq;
+	enum guest_end end;
+	u32 exit_reason;
+	int error;
+};
+
+struct guest {
+	struct uvmm_vm vm;
+	const struct payload *payload;
+	struct guest_ctl *ctl;
+	unsigned int n_cpus;
+	struct guest_cpu cpu[GUEST_MAX_CPUS];
+	u64 data_sum;			/* of the data pool, as the host sees it */
+	u8 mmio[4096];
+	u8 string[8192];
+	u32 string_out, string_in;
+	/* Called at the marks of the timed region. */
+	void (*mark)(struct guest *guest, bool begin);
+	void *ctx;
+};
+
+int guest_create(struct guest *guest, const char *node, enum uvmm_paging paging,
+		 const struct payload *payload, unsigned int n_cpus);
+enum guest_end guest_run(struct guest *guest);
+void guest_stop(struct guest *guest);
+void guest_destroy(struct guest *guest);
+
+#endif

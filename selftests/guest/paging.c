@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The guest's own page tables, built by hand, and the page pools behind them. */
+#include "rt.h"
+
+extern char user_text[], user_text_end[];
+
+struct pool {
+	u64 next, end;
+	u64 *free;	/* list, linked through the first word of each free page */
+};
+
+static struct pool tables = { GUEST_PT_GPA, GUEST_DATA_GPA, NULL };
+static struct pool data = { GUEST_DATA_GPA, GUEST_MEM_SIZE, NULL };
+
+static u64 pool_get(struct pool *pool, unsigned long pages)
+{
+	u64 page = (u64)pool->free;
+
+	if (page && pages == 1) {
+		pool->free = *(u64 **)page;
+		*(u64 *)page = 0;
+		return page;
+	}
+	page = pool->next;
+	pool->next += pages * PAGE_SIZE;
+	CHECK(pool->next <= pool->end);
+	return page;
+}
+
+static void pool_put(struct pool *pool, u64 page)
+{
+	*(u64 **)page = pool->free;
+	pool->free = (u64 *)page;
+}
+
+/* A zeroed page for a page table. Fresh memory is zero already; used pages are not. */
+u64 pt_alloc(void)
+{
+	bool used = tables.free;
+	u64 gpa = pool_get(&tables, 1);
+
+	if (used)
+		memset((void *)gpa, 0, PAGE_SIZE);
+	return gpa;
+}
+
+void pt_free(u64 gpa)
+{
+	pool_put(&tables, gpa);
+}
+
+/* Data pages, not zeroed when they were used before. */
+u64 data_alloc(unsigned long pages)
+{
+	return pool_get(&data, pages);
+}
+
+void data_free(u64 gpa)
+{
+	pool_put(&data, gpa);
+}
+
+u64 data_end(void)
+{
+	return data.next;
+}
+
+/*
+ * The entry that translates @va at @level (1 is the last), going through
+ * present tables only unless @create.
+ */
+u64 *pt_entry(u64 root, u64 va, int level, bool create)
+{
+	u64 *table = (u64 *)(root & PTE_ADDR);
+	u64 *entry;
+	int l;
+
+	for (l = 4; ; l--) {
+		entry = &table[va >> (12 + 9 * (l - 1)) & 511];
+		if (l == level)
+			return entry;
+		if (!(*entry & PTE_P)) {
+			if (!create)
+				return NULL;
+			WRITE_ONCE(*entry, pt_alloc() | PTE_USER);
+		}
+		table = (u64 *)(*entry & PTE_ADDR);
+	}
+}
+
+void pt_map(u64 root, u64 va, u64 gpa, u64 flags)
+{
+	WRITE_ONCE(*pt_entry(root, va, 1, true), gpa | flags);
+}
+
+/* A new address space that shares the kernel's identity map. */
+u64 space_create(void)
+{
+	u64 root = pt_alloc();
+
+	*(u64 *)root = *(u64 *)(read_cr3() & PTE_ADDR);
+	return root;
+}
+
+/* Map the user code and one stack page, so that user_call() works. */
+void space_add_user_text(u64 root)
+{
+	u64 offset, size = user_text_end - user_text;
+	static u64 stack;
+
+	for (offset = 0; offset < size; offset += PAGE_SIZE)
+		pt_map(root, USER_CODE_VA + offset, (u64)user_text + offset, PTE_USER & ~PTE_W);
+	if (!stack)
+		stack = pt_alloc();
+	pt_map(root, USER_STACK_VA, stack, PTE_USER);
+}
+
+static void table_free(u64 entry, int level)
+{
+	u64 *table = (u64 *)(entry & PTE_ADDR);
+	unsigned int i;
+
+	for (i = 0; level > 1 && i < 512; i++)
+		if ((table[i] & (PTE_P | PTE_PS)) == PTE_P)
+			table_free(table[i], level - 1);
+	pt_free((u64)table);
+}
+
+/* Free all tables from @first_slot of the root on. The caller flushes. */
+void space_clear(u64 root, unsigned int first_slot)
+{
+	u64 *pml4 = (u64 *)(root & PTE_ADDR);
+	u64 entry;
+	unsigned int i;
+
+	for (i = first_slot; i < 512; i++) {
+		entry = pml4[i];
+		if (!(entry & PTE_P))
+			continue;
+		WRITE_ONCE(pml4[i], 0);
+		table_free(entry, 3);
+	}
+}

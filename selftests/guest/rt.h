@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The runtime under the payloads: one bare machine, virtual = physical. */
+#ifndef GUEST_RT_H
+#define GUEST_RT_H
+
+#include "proto.h"
+
+#define CR0_WP		(1UL << 16)
+#define CR0_PG		(1UL << 31)
+#define CR4_PGE		(1UL << 7)
+#define CR4_PCIDE	(1UL << 17)
+#define CR4_SMEP	(1UL << 20)
+#define CR4_SMAP	(1UL << 21)
+
+#define MSR_EFER	0xc0000080
+#define EFER_NX		(1UL << 11)
+
+#define PTE_P		(1UL << 0)
+#define PTE_W		(1UL << 1)
+#define PTE_U		(1UL << 2)
+#define PTE_A		(1UL << 5)
+#define PTE_D		(1UL << 6)
+#define PTE_PS		(1UL << 7)
+#define PTE_G		(1UL << 8)
+#define PTE_NX		(1UL << 63)
+#define PTE_ADDR	0x000ffffffffff000UL
+#define PTE_KERNEL	(PTE_P | PTE_W | PTE_A | PTE_D)
+#define PTE_USER	(PTE_KERNEL | PTE_U)
+
+#define PF_P		(1UL << 0)
+#define PF_W		(1UL << 1)
+#define PF_U		(1UL << 2)
+#define PF_RSVD		(1UL << 3)
+#define PF_FETCH	(1UL << 4)
+
+#define VEC_DE		0
+#define VEC_DB		1
+#define VEC_NMI		2
+#define VEC_BP		3
+#define VEC_UD		6
+#define VEC_DF		8
+#define VEC_GP		13
+#define VEC_PF		14
+#define VEC_SYSCALL	0x80
+
+#define SEL_CODE64	0x08
+#define SEL_DATA	0x10
+#define SEL_CODE32	0x18
+#define SEL_UDATA	0x20
+#define SEL_UCODE	0x28
+#define SEL_TSS		0x30
+
+#define PAGE_SIZE	4096UL
+#define LARGE_SIZE	(PAGE_SIZE * 512)
+
+/* All that is not the identity map of the kernel is put at PML4 slot 1 and up. */
+#define TEST_VA		0x8000000000UL
+#define USER_CODE_VA	0x8080000000UL
+#define USER_STACK_VA	0x80c0000000UL
+
+#define READ_ONCE(x)	(*(const volatile __typeof__(x) *)&(x))
+#define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
+#define barrier()	__asm__ volatile("" ::: "memory")
+
+#define USER		__attribute__((section(".user"), noinline))
+
+struct regs {
+	u64 r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
+	u64 vector, error, rip, cs, rflags, rsp, ss;
+};
+
+/* Lies at the bottom of each CPU's stack; entry.S knows the first two fields. */
+struct cpu {
+	u64 jump;	/* stack pointer of the innermost guarded() */
+	u64 value;	/* what the guarded function or the user code returned */
+	u64 id;
+	u64 vector;	/* the last trap */
+	u64 error;
+	u64 cr2;
+	u64 rip;
+	struct {
+		u32 reserved0;
+		u64 rsp0;
+		u64 reserved1[11];
+		u16 reserved2;
+		u16 iomap;
+	} __attribute__((packed)) tss;
+	u64 gdt[8];
+};
+
+typedef bool (*trap_hook)(struct regs *regs);
+
+#define ctl ((struct guest_ctl *)GUEST_CTL_GPA)
+
+static inline struct cpu *this_cpu(void)
+{
+	u64 rsp;
+
+	__asm__ volatile("mov %%rsp, %0" : "=r"(rsp));
+	return (struct cpu *)(rsp & ~((1UL << GUEST_STACK_SHIFT) - 1));
+}
+
+/* entry.S */
+u64 guarded(u64 (*fn)(u64 a, u64 b), u64 a, u64 b);
+u64 user_enter(u64 rip, u64 arg);
+
+/* trap.c */
+void trap_init(u64 id);
+void trap_set_hook(unsigned int vector, trap_hook hook);
+extern u64 user_rflags;
+
+/* probe.c: one access each; 0, or the vector that it raised plus one */
+u64 probe_read(u64 va, u64 *value);
+u64 probe_write(u64 va, u64 value);
+u64 probe_call(u64 va);
+u64 probe_user_read(u64 va, u64 *value);
+u64 probe_user_write(u64 va, u64 value);
+u64 probe_user_call(u64 va);
+u64 user_call(u64 (*fn)(u64 arg), u64 arg);
+
+/* paging.c */
+u64 pt_alloc(void);
+void pt_free(u64 gpa);
+u64 *pt_entry(u64 root, u64 va, int level, bool create);
+void pt_map(u64 root, u64 va, u64 gpa, u64 flags);
+u64 space_create(void);
+void space_add_user_text(u64 root);
+void space_clear(u64 root, unsigned int first_slot);
+u64 data_alloc(unsigned long pages);
+void data_free(u64 gpa);
+u64 data_end(void);
+
+/* lib.c */
+void call(enum guest_call nr, u64 arg0, u64 arg1);
+void puts(const char *s);
+void spin_until(const u64 *word, u64 value);
+void note(u64 value);
+void timed_begin(void);
+void timed_end(void);
+void finish(void);
+void skip(void);
+void check_failed(const char *file, u32 line, const char *expr, u64 got, u64 want);
+void *memset(void *dst, int c, size_t len);
+void *memcpy(void *dst, const void *src, size_t len);
+
+#define CHECK_EQ(got, want) do { \
+	u64 got_ = (got), want_ = (want); \
+	if (got_ != want_) \
+		check_failed(__FILE__, __LINE__, #got " == " #want, got_, want_); \
+} while (0)
+
+#define CHECK(cond) do { \
+	if (!(cond)) \
+		check_failed(__FILE__, __LINE__, #cond, 0, 1); \
+} while (0)
+
+/* The CPU. */
+static inline u64 rdtsc(void)
+{
+	u32 lo, hi;
+
+	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
+	return lo | (u64)hi << 32;
+}
+
+static inline void cpuid(u32 leaf, u32 sub, u32 out[4])
+{
+	__asm__ volatile("cpuid" : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
+			 : "a"(leaf), "c"(sub));
+}
+
+static inline void outl(u16 port, u32 value)
+{
+	__asm__ volatile("outl %0, %1" : : "a"(value), "d"(port) : "memory");
+}
+
+static inline void outb(u16 port, u8 value)
+{
+	__asm__ volatile("outb %0, %1" : : "a"(value), "d"(port) : "memory");
+}
+
+static inline void invlpg(u64 va)
+{
+	__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
+}
+
+#define DEFINE_CR(n) \
+static inline u64 read_cr##n(void) \
+{ \
+	u64 value; \
+\
+	__asm__ volatile("mov %%cr" #n ", %0" : "=r"(value) : : "memory"); \
+	return value; \
+} \
+static inline void write_cr##n(u64 value) \
+{ \
+	__asm__ volatile("mov %0, %%cr" #n : : "r"(value) : "memory"); \
+}
+DEFINE_CR(0)
+DEFINE_CR(2)
+DEFINE_CR(3)
+DEFINE_CR(4)
+
+static inline u64 rdmsr(u32 msr)
+{
+	u32 lo, hi;
+
+	__asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
+	return lo | (u64)hi << 32;
+}
+
+static inline void wrmsr(u32 msr, u64 value)
+{
+	__asm__ volatile("wrmsr" : : "c"(msr), "a"((u32)value), "d"((u32)(value >> 32))
+			 : "memory");
+}
+
+#endif
