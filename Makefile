@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0
+# Umbra: entry points. `make help` lists them; Kbuild says what umbra.ko is
+# made of. Nothing is built in the source tree: see build/.
+
+TOP := $(CURDIR)
+
+# The kernel: KDIR, or KVER for one of Debian's (the highest ABI installed).
+# Looked up when a recipe runs, after the target's packages are there.
+KVER ?= 6.1
+KDIR ?= $(lastword $(shell ls -d /usr/src/linux-headers-$(KVER).*-amd64 2>/dev/null | \
+	grep -v -e -rt- -e -cloud- | sort -V))
+KBUILD_OUT = $(TOP)/build/module/$(KERNEL)$(if $(filter 1,$(UMBRA_DEBUG)),-debug)
+
+# 6.1 or 6.12: names the build directory. From KDIR when that is what was given.
+ifeq ($(origin KDIR),file)
+KERNEL = $(KVER)
+else
+KERNEL = $(shell sed 's/^\([0-9]*\.[0-9]*\).*/\1/' $(KDIR)/include/config/kernel.release)
+endif
+
+W ?= 1
+KMAKE = $(MAKE) -C $(KDIR) M=$(KBUILD_OUT) UMBRA_DEBUG=$(UMBRA_DEBUG)
+# Those who bring their own packages, as DKMS does, say DEPS=true.
+DEPS := tools/deps.sh
+UDEVDIR ?= /lib/udev/rules.d
+
+all: module
+
+module: shadow-tree
+	$(KMAKE) W=$(W) modules
+ifeq ($(KERNEL)$(UMBRA_DEBUG),6.1)
+	@cp -f $(KBUILD_OUT)/umbra.ko umbra.ko
+endif
+
+# Objects of several kernels must not mix and the kernel's build writes beside
+# the sources, so each kernel gets a tree of symbolic links of its own.
+shadow-tree: deps-build
+	@test -n "$(KDIR)" && test -e "$(KDIR)/Makefile" || \
+		{ echo "No headers for kernel $(KVER); give KDIR= or KVER=" >&2; exit 1; }
+	@tools/check/shadow-tree.sh $(KBUILD_OUT)
+
+deps-%:
+	@$(DEPS) $*
+
+modules_install: module
+	$(KMAKE) modules_install
+	install -D -m 0644 tools/install/60-umbra.rules $(INSTALL_ROOT)$(UDEVDIR)/60-umbra.rules
+	@-test -n "$(INSTALL_ROOT)" || { udevadm control --reload && udevadm trigger -c add /dev/umbra; } 2>/dev/null
+
+# Lint.
+sparse: shadow-tree deps-sparse
+	@tools/check/sparse.sh $(KDIR) $(KBUILD_OUT)
+
+style: deps-style
+	@tools/check/style.sh
+
+headers: shadow-tree
+	@tools/check/headers.sh $(KDIR) $(TOP)/build/headers/$(KERNEL)
+
+source-tree: deps-style
+	@tools/lint/source.sh
+
+# Tests and figures.
+unit: source-tree deps-unit
+	$(MAKE) -C selftests/unit check OUTPUT=$(TOP)/build/unit
+
+check: deps-check
+	@tools/check/check.sh
+
+demo bench: %: deps-%
+	@tools/bench/$@
+
+clean:
+	rm -rf build/module build/headers build/check build/unit build/api build/guest build/lib build/bench
+	rm -f umbra.ko
+
+distclean: clean
+	rm -rf build
+
+define HELP
+Umbra: shadow paging and EPT, side by side, in one KVM-compatible module.
+
+  make                 build umbra.ko (with W=1) for Debian's kernel 6.1
+  make demo            one table: umbra and stock kvm, EPT and shadow paging
+  make check           the whole gate; ends with "N passed, N failed"
+  make bench           all benchmarks -> build/bench/results.csv
+  make unit            unit tests in user space, ASan and UBSan
+  make sparse          sparse over every source, zero warnings
+  make style           checkpatch --strict, see tools/lint/checkpatch.conf
+  make headers         each header compiles on its own
+  make modules_install install umbra.ko and the udev rule (0660 root:kvm)
+  make clean           remove what was built; distclean also drops cached kernels
+
+  KVER=6.1|6.12        which of Debian's kernels (build/module/KVER/umbra.ko)
+  KDIR=DIR             any other kernel's build directory
+  UMBRA_DEBUG=1        compile the costly assertions in
+  HOST=native          demo, bench and check run on this machine's own VMX
+                       instead of the emulated host
+endef
+export HELP
+
+help:
+	@echo "$$HELP"
+
+.PHONY: all module shadow-tree modules_install sparse style headers source-tree \
+	unit check demo bench clean distclean help
