@@ -26,9 +26,9 @@
  *
  * An instruction that needs several MMIO accesses (page crossing, more than 8
  * bytes, read-modify-write, memory-to-memory) is executed again from its start
- * on each resume. Accesses that are already done are kept in emu->done: reads
- * take their data from there, writes are skipped. Ordinary memory is written
- * at most once per instruction.
+ * on each resume. Accesses that are already done, to ordinary memory as well,
+ * are kept in emu->done: reads take their data from there, writes are skipped.
+ * So each access happens once.
  */
 #ifndef UMBRA_EMULATE_H
 #define UMBRA_EMULATE_H
@@ -39,7 +39,7 @@
 #define UMBRA_EMU_MAX_INSN	15
 /* The widest memory operand, in bytes. */
 #define UMBRA_EMU_MAX_OPERAND	32
-/* MMIO accesses of one instruction (or one string iteration). */
+/* Memory accesses of one instruction (or one string iteration). */
 #define UMBRA_EMU_MAX_PIECES	8
 
 /**
@@ -103,7 +103,7 @@ enum umbra_emu_reg {
 	UMBRA_EMU_RSP, UMBRA_EMU_RBP, UMBRA_EMU_RSI, UMBRA_EMU_RDI,
 	UMBRA_EMU_R8, UMBRA_EMU_R9, UMBRA_EMU_R10, UMBRA_EMU_R11,
 	UMBRA_EMU_R12, UMBRA_EMU_R13, UMBRA_EMU_R14, UMBRA_EMU_R15,
-	UMBRA_EMU_NR_REGS,
+	UMBRA_EMU_NR_REGS
 };
 
 /* Segment registers, in the order of the instruction encoding. */
@@ -144,7 +144,8 @@ struct umbra_emu;
  *	With guest paging off, @gpa = @gva. Called for every page of an operand
  *	before any byte of it is written. May be answered from the emulator's
  *	own small cache within one umbra_emulate() call.
- * @read: Copy @len bytes of guest-physical memory. Never crosses a page.
+ * @read: Copy @len (1 to 8) bytes of guest-physical memory. Never crosses a
+ *	page.
  * @write: The same, to memory. It does the dirty logging and tells the write
  *	tracking.
  * @cmpxchg: Atomically replace @old by @new; @len is 1, 2, 4, 8 or 16 and @gpa
@@ -298,13 +299,11 @@ struct umbra_emu_insn {
  * @page:  linear page address
  * @gpa:   its guest-physical page address
  * @valid: the entry may be used
- * @write: it was translated with write intent
  */
 struct umbra_emu_xlat {
 	u64 page;
 	u64 gpa;
 	bool valid;
-	bool write;
 };
 
 /**
@@ -332,14 +331,15 @@ struct umbra_emu_xlat {
  *
  * Private:
  * @insn:       the decoded instruction
- * @done:       MMIO accesses that have been performed
+ * @done:       memory accesses that have been performed
  * @nr_done:    their number
  * @cursor:     position in @done during one execution
  * @state:      what umbra_emulate_resume() has to continue
+ * @pio_ready:  @pio has been performed
  * @pio_pos:    elements of @pio that are committed
  * @new_regs:   registers while the instruction executes
  * @new_rflags: flags while the instruction executes
- * @xlat:       translation of the last source and destination page
+ * @xlat:       translation of the last page, for reads and for writes
  */
 struct umbra_emu {
 	const struct umbra_emu_ops *ops;
@@ -363,6 +363,7 @@ struct umbra_emu {
 	u8 nr_done;
 	u8 cursor;
 	u8 state;
+	bool pio_ready;
 	u32 pio_pos;
 	u64 new_regs[UMBRA_EMU_NR_REGS];
 	u64 new_rflags;

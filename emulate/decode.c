@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Instruction bytes to struct umbra_emu_insn.
+ *
+ *	prefixes  [REX]  [0F [38]]  opcode  [ModRM [SIB]]  [disp | moffs]  [imm]
+ *
+ * Bytes are fetched as they are needed: first up to the end of the page, the
+ * next page only when the instruction really reaches into it.
+ */
+#include "emulate.h"
+
+static u64 fetch_limit(struct umbra_emu *emu, struct umbra_emu_segment *cs)
+{
+	if (emu->mode == UMBRA_EMU_LONG64) {
+		cs->base = 0;
+		return ~0ull;
+	}
+	emu->ops->segment(emu, UMBRA_EMU_CS, cs);
+	return cs->limit;
+}
+
+/* Fetch what the page at the end of the fetched bytes still holds. */
+static enum umbra_emu_result fetch_more(struct umbra_emu *emu)
+{
+	struct umbra_emu_insn *insn = &emu->insn;
+	struct umbra_emu_segment cs = {};
+	u64 limit = fetch_limit(emu, &cs);
+	u64 ip = emu->rip + insn->fetched;
+	enum umbra_emu_access access;
+	unsigned int len;
+	u64 gva;
+
+	if (emu->mode == UMBRA_EMU_LONG64) {
+		gva = ip;
+		if (!emu_canonical(emu, gva))
+			return emu_fault(emu, EMU_VECTOR_GP, true);
+	} else {
+		ip = (u32)ip;
+		gva = (u32)(cs.base + ip);
+	}
+	if (ip > limit)
+		return emu_fault(emu, EMU_VECTOR_GP, true);
+	len = min_t(u64, EMU_PAGE_SIZE - gva % EMU_PAGE_SIZE, UMBRA_EMU_MAX_INSN - insn->fetched);
+	/* limit - ip + 1 bytes are left, written so that it cannot wrap */
+	if (limit - ip < len)
+		len = limit - ip + 1;
+	access = emu->ops->fetch(emu, gva, insn->bytes + insn->fetched, len);
+	if (access == UMBRA_EMU_ACC_OK)
+		insn->fetched += len;
+	return emu_access_result(access);
+}
+
+/* Take @size little-endian bytes of the instruction stream. */
+static enum umbra_emu_result take(struct umbra_emu *emu, unsigned int size, u64 *value)
+{
+	struct umbra_emu_insn *insn = &emu->insn;
+	enum umbra_emu_result ret;
+	unsigned int i;
+
+	*value = 0;
+	for (i = 0; i < size; i++) {
+		if (insn->len == UMBRA_EMU_MAX_INSN)
+			return emu_fault(emu, EMU_VECTOR_GP, true);
+		if (insn->len == insn->fetched) {
+			ret = fetch_more(emu);
+			if (ret)
+				return ret;
+		}
+		*value |= (u64)insn->bytes[insn->len++] << (8 * i);
+	}
+	return UMBRA_EMU_DONE;
+}
+
+static enum umbra_emu_result take_signed(struct umbra_emu *emu, unsigned int size, u64 *value)
+{
+	enum umbra_emu_result ret = take(emu, size, value);
+
+	*value = emu_sign_extend(*value, size);
+	return ret;
+}
+
+static void override(struct umbra_emu *emu, enum umbra_emu_seg seg)
+{
+	/* 64-bit mode ignores all but FS and GS. */
+	if (emu->mode != UMBRA_EMU_LONG64 || seg >= UMBRA_EMU_FS)
+		emu->insn.seg = seg;
+}
+
+static bool legacy_prefix(struct umbra_emu *emu, u8 byte)
+{
+	u8 *prefixes = &emu->insn.prefixes;
+
+	switch (byte) {
+	case 0x26: case 0x2e: case 0x36: case 0x3e:
+		override(emu, UMBRA_EMU_ES + ((byte >> 3) & 3));
+		return true;
+	case 0x64: case 0x65:
+		override(emu, UMBRA_EMU_FS + (byte & 1));
+		return true;
+	case 0x66:
+		*prefixes |= EMU_PFX_OPSIZE;
+		return true;
+	case 0x67:
+		*prefixes |= EMU_PFX_ADSIZE;
+		return true;
+	case 0xf0:
+		*prefixes |= EMU_PFX_LOCK;
+		return true;
+	case 0xf2: case 0xf3:
+		*prefixes &= ~EMU_PFX_ANY_REP;
+		*prefixes |= byte & 1 ? EMU_PFX_REP : EMU_PFX_REPNE;
+		return true;
+	}
+	return false;
+}
+
+/* Prefixes and opcode; a REX prefix counts only right before the opcode. */
+static enum umbra_emu_result decode_opcode(struct umbra_emu *emu)
+{
+	struct umbra_emu_insn *insn = &emu->insn;
+	enum umbra_emu_result ret;
+	u64 byte;
+
+	for (;;) {
+		ret = take(emu, 1, &byte);
+		if (ret)
+			return ret;
+		if (legacy_prefix(emu, byte))
+			insn->rex = 0;
+		else if (emu->mode == UMBRA_EMU_LONG64 && (byte & 0xf0) == 0x40)
+			insn->rex = byte;
+		else
+			break;
+	}
+	if (byte == 0x0f) {
+		insn->map = 1;
+		ret = take(emu, 1, &byte);
+		if (!ret && byte == 0x38) {
+			insn->map = 2;
+			ret = take(emu, 1, &byte);
+		}
+	}
+	insn->opcode = byte;
+	return ret;
+}
+
+static void decode_sizes(struct umbra_emu *emu)
+{
+	struct umbra_emu_insn *insn = &emu->insn;
+	bool opsize = insn->prefixes & EMU_PFX_OPSIZE;
+	bool adsize = insn->prefixes & EMU_PFX_ADSIZE;
+
+	switch (emu->mode) {
+	case UMBRA_EMU_LONG64:
+		insn->opsize = insn->rex & EMU_REX_W ? 8 : opsize ? 2 : 4;
+		insn->adsize = adsize ? 4 : 8;
+		break;
+	case UMBRA_EMU_PROT32:
+		insn->opsize = opsize ? 2 : 4;
+		insn->adsize = adsize ? 2 : 4;
+		break;
+	default:
+		insn->opsize = opsize ? 4 : 2;
+		insn->adsize = adsize ? 4 : 2;
+		break;
+	}
+}
+
+static enum umbra_emu_result decode_address16(struct umbra_emu *emu, u8 mod)
+{
+	static const s8 base[8] = {
+		UMBRA_EMU_RBX, UMBRA_EMU_RBX, UMBRA_EMU_RBP, UMBRA_EMU_RBP,
+		UMBRA_EMU_RSI, UMBRA_EMU_RDI, UMBRA_EMU_RBP, UMBRA_EMU_RBX,
+	};
+	static const s8 index[8] = {
+		UMBRA_EMU_RSI, UMBRA_EMU_RDI, UMBRA_EMU_RSI, UMBRA_EMU_RDI, -1, -1, -1, -1,
+	};
+	struct umbra_emu_insn *insn = &emu->insn;
+	u8 rm = insn->modrm & 7;
+
+	if (mod == 0 && rm == 6)
+		return take_signed(emu, 2, &insn->disp);
+	insn->base = base[rm];
+	insn->index = index[rm];
+	return take_signed(emu, mod, &insn->disp);
+}
+
+static enum umbra_emu_result decode_sib(struct umbra_emu *emu, u8 *base)
+{
+	struct umbra_emu_insn *insn = &emu->insn;
+	enum umbra_emu_result ret;
+	u64 sib;
+	u8 index;
+
+	ret = take(emu, 1, &sib);
+	if (ret)
+		return ret;
+	*base = sib & 7;
+	insn->scale = sib >> 6;
+	index = ((sib >> 3) & 7) | (insn->rex & EMU_REX_X ? 8 : 0);
+	if (index != UMBRA_EMU_RSP)
+		insn->index = index;
+	return UMBRA_EMU_DONE;
+}
+
+static enum umbra_emu_result decode_address(struct umbra_emu *emu, u8 mod)
+{
+	struct umbra_emu_insn *insn = &emu->insn;
+	enum umbra_emu_result ret;
+	u8 base = insn->modrm & 7;
+	bool sib = base == UMBRA_EMU_RSP;
+
+	if (sib) {
+		ret = decode_sib(emu, &base);
+		if (ret)
+			return ret;
+	}
+	if (mod == 0 && base == UMBRA_EMU_RBP) {
+		insn->riprel = !sib && emu->mode == UMBRA_EMU_LONG64;
+		return take_signed(emu, 4, &insn->disp);
+	}
+	insn->base = base | (insn->rex & EMU_REX_B ? 8 : 0);
+	return take_signed(emu, mod == 2 ? 4 : mod, &insn->disp);
+}
+
+static enum umbra_emu_result decode_modrm(struct umbra_emu *emu)
+{
+	struct umbra_emu_insn *insn = &emu->insn;
+	enum umbra_emu_result ret;
+	u64 modrm;
+
+	ret = take(emu, 1, &modrm);
+	if (ret)
+		return ret;
+	insn->modrm = modrm;
+	insn->reg = ((modrm >> 3) & 7) | (insn->rex & EMU_REX_R ? 8 : 0);
+	insn->rm = (modrm & 7) | (insn->rex & EMU_REX_B ? 8 : 0);
+	if (modrm >> 6 == 3)
+		return UMBRA_EMU_DONE;
+	if (insn->adsize == 2)
+		return decode_address16(emu, modrm >> 6);
+	return decode_address(emu, modrm >> 6);
+}
+
+static enum umbra_emu_result decode_immediate(struct umbra_emu *emu)
+{
+	struct umbra_emu_insn *insn = &emu->insn;
+
+	if (insn->src == KIND_IMM8)
+		return take_signed(emu, 1, &insn->imm);
+	if (insn->src == KIND_IMM)
+		return take_signed(emu, min_t(u8, insn->opsize, 4), &insn->imm);
+	if (insn->src == KIND_MOFFS || insn->dst == KIND_MOFFS)
+		return take(emu, insn->adsize, &insn->disp);
+	return UMBRA_EMU_DONE;
+}
+
+/* Encodings that are known to be invalid. */
+static bool is_undefined(const struct umbra_emu_insn *insn)
+{
+	bool memory = emu_has_memory(insn);
+
+	if ((insn->flags & EMU_F_MEMONLY) && !memory)
+		return true;
+	if (!(insn->prefixes & EMU_PFX_LOCK))
+		return false;
+	/* LOCK needs a memory destination: a row with LOCK has it in ModRM.rm. */
+	return !(insn->flags & EMU_F_LOCK) || !memory;
+}
+
+/**
+ * emu_decode() - fetch and decode the instruction at emu->rip into emu->insn
+ * @emu: context
+ */
+enum umbra_emu_result emu_decode(struct umbra_emu *emu)
+{
+	struct umbra_emu_insn *insn = &emu->insn;
+	enum umbra_emu_result ret;
+
+	memset(insn, 0, sizeof(*insn));
+	insn->seg = -1;
+	insn->base = -1;
+	insn->index = -1;
+	ret = decode_opcode(emu);
+	if (ret)
+		return ret;
+	decode_sizes(emu);
+	if (!emu_opcode_lookup(insn))
+		return UMBRA_EMU_UNKNOWN;
+	if (insn->flags & (emu->mode == UMBRA_EMU_LONG64 ? EMU_F_NOT64 : EMU_F_ONLY64))
+		return UMBRA_EMU_UNKNOWN;
+	if (insn->flags & EMU_F_MODRM) {
+		ret = decode_modrm(emu);
+		if (ret)
+			return ret;
+		if (!emu_opcode_group(insn))
+			return UMBRA_EMU_UNKNOWN;
+	}
+	ret = decode_immediate(emu);
+	if (ret)
+		return ret;
+	if (is_undefined(insn))
+		return emu_fault(emu, EMU_VECTOR_UD, false);
+	return UMBRA_EMU_DONE;
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Private to emulate/: operations, operand kinds, and what the files share.
+ *
+ *	opcodes.c   opcode tables                 alu.c      arithmetic and flags
+ *	decode.c    bytes to struct umbra_emu_insn   execute.c  ordinary instructions
+ *	operand.c   registers, addresses, segments   string.c   MOVS STOS LODS SCAS CMPS
+ *	memory.c    spans of guest memory         pio.c      INS OUTS
+ *	emulate.c   the public entry points       sse.c      XMM loads and stores
+ *
+ * Functions return enum umbra_emu_result; UMBRA_EMU_DONE (0) means "go on".
+ */
+#ifndef UMBRA_EMULATE_PRIVATE_H
+#define UMBRA_EMULATE_PRIVATE_H
+
+#include <linux/bits.h>
+#include <linux/build_bug.h>
+#include <linux/kernel.h>
+#include <linux/minmax.h>
+#include <linux/string.h>
+#include <linux/types.h>
+#include <umbra/emulate.h>
+
+/* Iterations of a string instruction per call. */
+#define EMU_MAX_ITERATIONS	1024
+/* Lost compare-exchanges before the guest is entered again. */
+#define EMU_MAX_RACES		16
+#define EMU_PAGE_SIZE		4096u
+
+#define EMU_VECTOR_UD		6
+#define EMU_VECTOR_SS		12
+#define EMU_VECTOR_GP		13
+#define EMU_VECTOR_AC		17
+
+#define EMU_CF			BIT_ULL(0)
+#define EMU_PF			BIT_ULL(2)
+#define EMU_AF			BIT_ULL(4)
+#define EMU_ZF			BIT_ULL(6)
+#define EMU_SF			BIT_ULL(7)
+#define EMU_TF			BIT_ULL(8)
+#define EMU_DF			BIT_ULL(10)
+#define EMU_OF			BIT_ULL(11)
+#define EMU_RF			BIT_ULL(16)
+#define EMU_ARITH_FLAGS		(EMU_CF | EMU_PF | EMU_AF | EMU_ZF | EMU_SF | EMU_OF)
+
+/* umbra_emu_insn.prefixes; of F2 and F3 the last one counts. */
+#define EMU_PFX_OPSIZE		BIT(0)
+#define EMU_PFX_ADSIZE		BIT(1)
+#define EMU_PFX_LOCK		BIT(2)
+#define EMU_PFX_REP		BIT(3)
+#define EMU_PFX_REPNE		BIT(4)
+#define EMU_PFX_ANY_REP		(EMU_PFX_REP | EMU_PFX_REPNE)
+
+#define EMU_REX_B		BIT(0)
+#define EMU_REX_X		BIT(1)
+#define EMU_REX_R		BIT(2)
+#define EMU_REX_W		BIT(3)
+
+enum emu_op {
+	OP_NONE,
+	/* the eight of group 1, in the order of their encoding */
+	OP_ADD, OP_OR, OP_ADC, OP_SBB, OP_AND, OP_SUB, OP_XOR, OP_CMP,
+	OP_TEST, OP_INC, OP_DEC, OP_NOT, OP_NEG,
+	OP_MOV, OP_MOVSX, OP_MOVBE, OP_XCHG, OP_XADD, OP_CMPXCHG, OP_CMPXCHG8B,
+	/* in the order of group 8 */
+	OP_BT, OP_BTS, OP_BTR, OP_BTC,
+	OP_MOVS, OP_CMPS, OP_STOS, OP_LODS, OP_SCAS, OP_INS, OP_OUTS,
+	OP_SSE_LOAD, OP_SSE_STORE,
+	/* refined by ModRM.reg */
+	OP_GROUP1, OP_GROUP3, OP_GROUP4, OP_GROUP8, OP_GROUP9, OP_GROUP11,
+};
+
+/* Where an operand is. */
+enum emu_kind {
+	KIND_NONE,
+	KIND_RM,	/* register or memory by ModRM */
+	KIND_RM8,	/* the same, 1 byte whatever the operand size */
+	KIND_RM16,	/* 2 bytes */
+	KIND_RM32,	/* 4 bytes, or the operand size where that is smaller */
+	KIND_REG,	/* ModRM.reg */
+	KIND_ACC,	/* accumulator */
+	KIND_IMM,	/* immediate of operand size, at most 4 bytes */
+	KIND_IMM8,	/* sign-extended byte */
+	KIND_MOFFS,	/* memory at an absolute offset */
+	KIND_STRING,	/* memory at rSI and/or rDI */
+};
+
+/* Properties of an opcode, umbra_emu_insn.flags. */
+#define EMU_F_BYTE		BIT(0)	/* operand size is 1 */
+#define EMU_F_MODRM		BIT(1)
+#define EMU_F_LOCK		BIT(2)	/* LOCK allowed if dst is memory */
+#define EMU_F_READ		BIT(3)	/* dst is read */
+#define EMU_F_WRITE		BIT(4)	/* dst is written */
+#define EMU_F_MEMONLY		BIT(5)	/* register form is #UD */
+#define EMU_F_ALIGN		BIT(6)	/* #GP unless aligned to its size */
+#define EMU_F_ONLY64		BIT(7)	/* only in 64-bit mode */
+#define EMU_F_NOT64		BIT(8)	/* not in 64-bit mode */
+#define EMU_F_BITS		BIT(9)	/* register bit offset addresses beyond dst */
+#define EMU_F_RMW		(EMU_F_READ | EMU_F_WRITE)
+
+struct emu_opcode {
+	u8 op;
+	u8 dst;
+	u8 src;
+	u16 flags;
+};
+
+/* A memory operand after segmentation and paging: at most two pages. */
+struct emu_span {
+	u64 gpa[2];
+	u8 len[2];
+};
+
+/* opcodes.c */
+bool emu_opcode_lookup(struct umbra_emu_insn *insn);
+bool emu_opcode_group(struct umbra_emu_insn *insn);
+
+/* decode.c */
+enum umbra_emu_result emu_decode(struct umbra_emu *emu);
+
+/* operand.c */
+enum umbra_emu_result emu_fault(struct umbra_emu *emu, u8 vector, bool has_error_code);
+enum umbra_emu_result emu_access_result(enum umbra_emu_access access);
+u64 emu_size_mask(unsigned int size);
+u64 emu_sign_extend(u64 value, unsigned int size);
+u64 emu_reg_read(const struct umbra_emu *emu, unsigned int reg, unsigned int size);
+void emu_reg_write(struct umbra_emu *emu, unsigned int reg, unsigned int size, u64 value);
+bool emu_has_memory(const struct umbra_emu_insn *insn);
+void emu_resolve(struct umbra_emu *emu);
+unsigned int emu_kind_size(const struct umbra_emu_insn *insn, u8 kind);
+bool emu_kind_is_memory(const struct umbra_emu_insn *insn, u8 kind);
+u64 emu_linear(struct umbra_emu *emu, const struct umbra_emu_operand *mem);
+enum umbra_emu_result emu_linearize(struct umbra_emu *emu, struct umbra_emu_operand *mem);
+bool emu_canonical(const struct umbra_emu *emu, u64 gva);
+
+/* memory.c */
+enum umbra_emu_result emu_span_map(struct umbra_emu *emu, struct umbra_emu_operand *mem,
+				   struct emu_span *span);
+enum umbra_emu_result emu_span_read(struct umbra_emu *emu, const struct emu_span *span,
+				    void *buf);
+enum umbra_emu_result emu_span_write(struct umbra_emu *emu, const struct emu_span *span,
+				     const void *buf);
+enum umbra_emu_result emu_span_replace(struct umbra_emu *emu, const struct emu_span *span,
+				       const void *old, const void *new, bool *raced);
+
+/* alu.c */
+u64 emu_alu(enum emu_op op, u64 dst, u64 src, unsigned int size, u64 *rflags);
+
+/* execute.c, sse.c, string.c, pio.c */
+enum umbra_emu_result emu_execute(struct umbra_emu *emu);
+enum umbra_emu_result emu_sse(struct umbra_emu *emu);
+enum umbra_emu_result emu_string(struct umbra_emu *emu);
+enum umbra_emu_result emu_string_io(struct umbra_emu *emu);
+u64 emu_string_count(const struct umbra_emu *emu);
+void emu_string_operand(const struct umbra_emu *emu, enum umbra_emu_reg reg, u32 index,
+			struct umbra_emu_operand *mem);
+void emu_string_advance(struct umbra_emu *emu, u32 count);
+enum umbra_emu_result emu_string_retire(struct umbra_emu *emu, bool more);
+
+/* emulate.c */
+void emu_begin(struct umbra_emu *emu);
+void emu_commit(struct umbra_emu *emu);
+enum umbra_emu_result emu_finish(struct umbra_emu *emu);
+
+#endif

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Opcode tables. Rows exist for instructions that access memory; those that
+ * cannot (register-only forms, jumps, ...) are unknown on purpose.
+ */
+#include "emulate.h"
+
+#define F_B	EMU_F_BYTE
+#define F_M	EMU_F_MODRM
+#define F_L	EMU_F_LOCK
+#define F_R	EMU_F_READ
+#define F_W	EMU_F_WRITE
+#define F_RMW	EMU_F_RMW
+
+/* The low three opcode bits of 00-3F choose the operands, the next the operation. */
+static const struct emu_opcode arith[6] = {
+	{ OP_NONE, KIND_RM,  KIND_REG, F_M | F_RMW | F_L | F_B },
+	{ OP_NONE, KIND_RM,  KIND_REG, F_M | F_RMW | F_L },
+	{ OP_NONE, KIND_REG, KIND_RM,  F_M | F_RMW | F_B },
+	{ OP_NONE, KIND_REG, KIND_RM,  F_M | F_RMW },
+	{ OP_NONE, KIND_ACC, KIND_IMM, F_RMW | F_B },
+	{ OP_NONE, KIND_ACC, KIND_IMM, F_RMW },
+};
+
+static const struct emu_opcode one_byte[256] = {
+	[0x63] = { OP_MOVSX, KIND_REG, KIND_RM32, F_M | F_W | EMU_F_ONLY64 },
+	[0x6c] = { OP_INS, KIND_STRING, KIND_NONE, F_W | F_B },
+	[0x6d] = { OP_INS, KIND_STRING, KIND_NONE, F_W },
+	[0x6e] = { OP_OUTS, KIND_NONE, KIND_STRING, F_B },
+	[0x6f] = { OP_OUTS, KIND_NONE, KIND_STRING, 0 },
+	[0x80] = { OP_GROUP1, KIND_RM, KIND_IMM, F_M | F_B },
+	[0x81] = { OP_GROUP1, KIND_RM, KIND_IMM, F_M },
+	[0x82] = { OP_GROUP1, KIND_RM, KIND_IMM, F_M | F_B | EMU_F_NOT64 },
+	[0x83] = { OP_GROUP1, KIND_RM, KIND_IMM8, F_M },
+	[0x84] = { OP_TEST, KIND_RM, KIND_REG, F_M | F_R | F_B },
+	[0x85] = { OP_TEST, KIND_RM, KIND_REG, F_M | F_R },
+	[0x86] = { OP_XCHG, KIND_RM, KIND_REG, F_M | F_RMW | F_L | F_B },
+	[0x87] = { OP_XCHG, KIND_RM, KIND_REG, F_M | F_RMW | F_L },
+	[0x88] = { OP_MOV, KIND_RM, KIND_REG, F_M | F_W | F_B },
+	[0x89] = { OP_MOV, KIND_RM, KIND_REG, F_M | F_W },
+	[0x8a] = { OP_MOV, KIND_REG, KIND_RM, F_M | F_W | F_B },
+	[0x8b] = { OP_MOV, KIND_REG, KIND_RM, F_M | F_W },
+	[0xa0] = { OP_MOV, KIND_ACC, KIND_MOFFS, F_W | F_B },
+	[0xa1] = { OP_MOV, KIND_ACC, KIND_MOFFS, F_W },
+	[0xa2] = { OP_MOV, KIND_MOFFS, KIND_ACC, F_W | F_B },
+	[0xa3] = { OP_MOV, KIND_MOFFS, KIND_ACC, F_W },
+	[0xa4] = { OP_MOVS, KIND_STRING, KIND_STRING, F_W | F_B },
+	[0xa5] = { OP_MOVS, KIND_STRING, KIND_STRING, F_W },
+	[0xa6] = { OP_CMPS, KIND_STRING, KIND_STRING, F_R | F_B },
+	[0xa7] = { OP_CMPS, KIND_STRING, KIND_STRING, F_R },
+	[0xa8] = { OP_TEST, KIND_ACC, KIND_IMM, F_R | F_B },
+	[0xa9] = { OP_TEST, KIND_ACC, KIND_IMM, F_R },
+	[0xaa] = { OP_STOS, KIND_STRING, KIND_NONE, F_W | F_B },
+	[0xab] = { OP_STOS, KIND_STRING, KIND_NONE, F_W },
+	[0xac] = { OP_LODS, KIND_NONE, KIND_STRING, F_B },
+	[0xad] = { OP_LODS, KIND_NONE, KIND_STRING, 0 },
+	[0xae] = { OP_SCAS, KIND_STRING, KIND_NONE, F_R | F_B },
+	[0xaf] = { OP_SCAS, KIND_STRING, KIND_NONE, F_R },
+	[0xc6] = { OP_GROUP11, KIND_RM, KIND_IMM, F_M | F_B },
+	[0xc7] = { OP_GROUP11, KIND_RM, KIND_IMM, F_M },
+	[0xf6] = { OP_GROUP3, KIND_RM, KIND_NONE, F_M | F_B },
+	[0xf7] = { OP_GROUP3, KIND_RM, KIND_NONE, F_M },
+	[0xfe] = { OP_GROUP4, KIND_RM, KIND_NONE, F_M | F_B },
+	[0xff] = { OP_GROUP4, KIND_RM, KIND_NONE, F_M },
+};
+
+static const struct emu_opcode two_byte[256] = {
+	[0xa3] = { OP_BT, KIND_RM, KIND_REG, F_M | F_R | EMU_F_BITS },
+	[0xab] = { OP_BTS, KIND_RM, KIND_REG, F_M | F_RMW | F_L | EMU_F_BITS },
+	[0xb0] = { OP_CMPXCHG, KIND_RM, KIND_REG, F_M | F_RMW | F_L | F_B },
+	[0xb1] = { OP_CMPXCHG, KIND_RM, KIND_REG, F_M | F_RMW | F_L },
+	[0xb3] = { OP_BTR, KIND_RM, KIND_REG, F_M | F_RMW | F_L | EMU_F_BITS },
+	[0xb6] = { OP_MOV, KIND_REG, KIND_RM8, F_M | F_W },
+	[0xb7] = { OP_MOV, KIND_REG, KIND_RM16, F_M | F_W },
+	[0xba] = { OP_GROUP8, KIND_RM, KIND_IMM8, F_M },
+	[0xbb] = { OP_BTC, KIND_RM, KIND_REG, F_M | F_RMW | F_L | EMU_F_BITS },
+	[0xbe] = { OP_MOVSX, KIND_REG, KIND_RM8, F_M | F_W },
+	[0xbf] = { OP_MOVSX, KIND_REG, KIND_RM16, F_M | F_W },
+	[0xc0] = { OP_XADD, KIND_RM, KIND_REG, F_M | F_RMW | F_L | F_B },
+	[0xc1] = { OP_XADD, KIND_RM, KIND_REG, F_M | F_RMW | F_L },
+	[0xc7] = { OP_GROUP9, KIND_RM, KIND_NONE, F_M },
+};
+
+/* Rows by ModRM.reg; flags are added to those of the row that led here. */
+static const struct emu_opcode groups[][8] = {
+	[OP_GROUP1 - OP_GROUP1] = {
+		{ OP_ADD, .flags = F_RMW | F_L }, { OP_OR, .flags = F_RMW | F_L },
+		{ OP_ADC, .flags = F_RMW | F_L }, { OP_SBB, .flags = F_RMW | F_L },
+		{ OP_AND, .flags = F_RMW | F_L }, { OP_SUB, .flags = F_RMW | F_L },
+		{ OP_XOR, .flags = F_RMW | F_L }, { OP_CMP, .flags = F_R },
+	},
+	[OP_GROUP3 - OP_GROUP1] = {
+		{ OP_TEST, .src = KIND_IMM, .flags = F_R },
+		{ OP_TEST, .src = KIND_IMM, .flags = F_R },
+		{ OP_NOT, .flags = F_RMW | F_L }, { OP_NEG, .flags = F_RMW | F_L },
+	},
+	[OP_GROUP4 - OP_GROUP1] = {
+		{ OP_INC, .flags = F_RMW | F_L }, { OP_DEC, .flags = F_RMW | F_L },
+	},
+	[OP_GROUP8 - OP_GROUP1] = {
+		[4] = { OP_BT, .flags = F_R },
+		[5] = { OP_BTS, .flags = F_RMW | F_L },
+		[6] = { OP_BTR, .flags = F_RMW | F_L },
+		[7] = { OP_BTC, .flags = F_RMW | F_L },
+	},
+	[OP_GROUP9 - OP_GROUP1] = {
+		[1] = { OP_CMPXCHG8B, .flags = F_RMW | F_L | EMU_F_MEMONLY },
+	},
+	[OP_GROUP11 - OP_GROUP1] = {
+		{ OP_MOV, .flags = F_W },
+	},
+};
+
+/* Rows told apart by their mandatory prefix, too few for a table. */
+static const struct prefixed {
+	u8 map;
+	u8 opcode;
+	u8 prefix;
+	u8 size;	/* 0: 4, or 8 with REX.W; MOVBE: the operand size */
+	struct emu_opcode row;
+} prefixed[] = {
+#define LOAD(flags)	{ OP_SSE_LOAD, KIND_REG, KIND_RM, F_M | F_W | (flags) }
+#define STORE(flags)	{ OP_SSE_STORE, KIND_RM, KIND_REG, F_M | F_W | (flags) }
+	{ 1, 0x10, 0, 16, LOAD(0) },				/* movups */
+	{ 1, 0x10, EMU_PFX_OPSIZE, 16, LOAD(0) },		/* movupd */
+	{ 1, 0x10, EMU_PFX_REP, 4, LOAD(0) },			/* movss */
+	{ 1, 0x10, EMU_PFX_REPNE, 8, LOAD(0) },			/* movsd */
+	{ 1, 0x11, 0, 16, STORE(0) },
+	{ 1, 0x11, EMU_PFX_OPSIZE, 16, STORE(0) },
+	{ 1, 0x11, EMU_PFX_REP, 4, STORE(0) },
+	{ 1, 0x11, EMU_PFX_REPNE, 8, STORE(0) },
+	{ 1, 0x28, 0, 16, LOAD(EMU_F_ALIGN) },			/* movaps */
+	{ 1, 0x28, EMU_PFX_OPSIZE, 16, LOAD(EMU_F_ALIGN) },	/* movapd */
+	{ 1, 0x29, 0, 16, STORE(EMU_F_ALIGN) },
+	{ 1, 0x29, EMU_PFX_OPSIZE, 16, STORE(EMU_F_ALIGN) },
+	{ 1, 0x2b, 0, 16, STORE(EMU_F_ALIGN) },			/* movntps */
+	{ 1, 0x2b, EMU_PFX_OPSIZE, 16, STORE(EMU_F_ALIGN) },	/* movntpd */
+	{ 1, 0x6e, EMU_PFX_OPSIZE, 0, LOAD(0) },		/* movd, movq */
+	{ 1, 0x6f, EMU_PFX_OPSIZE, 16, LOAD(EMU_F_ALIGN) },	/* movdqa */
+	{ 1, 0x6f, EMU_PFX_REP, 16, LOAD(0) },			/* movdqu */
+	{ 1, 0x7e, EMU_PFX_OPSIZE, 0, STORE(0) },		/* movd, movq */
+	{ 1, 0x7e, EMU_PFX_REP, 8, LOAD(0) },			/* movq */
+	{ 1, 0x7f, EMU_PFX_OPSIZE, 16, STORE(EMU_F_ALIGN) },
+	{ 1, 0x7f, EMU_PFX_REP, 16, STORE(0) },
+	{ 1, 0xd6, EMU_PFX_OPSIZE, 8, STORE(0) },		/* movq */
+	{ 1, 0xe7, EMU_PFX_OPSIZE, 16, STORE(EMU_F_ALIGN) },	/* movntdq */
+	{ 1, 0xf0, EMU_PFX_REPNE, 16, LOAD(0) },		/* lddqu */
+	{ 2, 0x2a, EMU_PFX_OPSIZE, 16, LOAD(EMU_F_ALIGN) },	/* movntdqa */
+#undef LOAD
+#undef STORE
+	{ 1, 0xc3, 0, 0,
+	  { OP_MOV, KIND_RM, KIND_REG, F_M | F_W | EMU_F_MEMONLY } },	/* movnti */
+	{ 2, 0xf0, 0, 0,
+	  { OP_MOVBE, KIND_REG, KIND_RM, F_M | F_W | EMU_F_MEMONLY } },
+	{ 2, 0xf0, EMU_PFX_OPSIZE, 0,
+	  { OP_MOVBE, KIND_REG, KIND_RM, F_M | F_W | EMU_F_MEMONLY } },
+	{ 2, 0xf1, 0, 0,
+	  { OP_MOVBE, KIND_RM, KIND_REG, F_M | F_W | EMU_F_MEMONLY } },
+	{ 2, 0xf1, EMU_PFX_OPSIZE, 0,
+	  { OP_MOVBE, KIND_RM, KIND_REG, F_M | F_W | EMU_F_MEMONLY } },
+};
+
+static void apply(struct umbra_emu_insn *insn, const struct emu_opcode *row)
+{
+	insn->op = row->op;
+	insn->dst = row->dst;
+	insn->src = row->src;
+	insn->flags = row->flags;
+}
+
+static bool lookup_arith(struct umbra_emu_insn *insn)
+{
+	apply(insn, &arith[insn->opcode & 7]);
+	insn->op = OP_ADD + (insn->opcode >> 3);
+	if (insn->op == OP_CMP)
+		insn->flags &= ~(EMU_F_WRITE | EMU_F_LOCK);
+	return true;
+}
+
+static bool lookup_prefixed(struct umbra_emu_insn *insn)
+{
+	u8 prefix = insn->prefixes & EMU_PFX_ANY_REP;
+	unsigned int i;
+
+	/* F2 and F3 take precedence over 66. */
+	if (!prefix)
+		prefix = insn->prefixes & EMU_PFX_OPSIZE;
+	for (i = 0; i < ARRAY_SIZE(prefixed); i++) {
+		const struct prefixed *p = &prefixed[i];
+
+		if (p->map != insn->map || p->opcode != insn->opcode || p->prefix != prefix)
+			continue;
+		apply(insn, &p->row);
+		if (p->size)
+			insn->opsize = p->size;
+		else if (insn->op != OP_MOVBE)
+			insn->opsize = insn->rex & EMU_REX_W ? 8 : 4;
+		return true;
+	}
+	return false;
+}
+
+/**
+ * emu_opcode_lookup() - find the row of a decoded opcode
+ * @insn: prefixes, map, opcode and operand size are known; op, operand kinds
+ *	and flags are set, the operand size is corrected
+ *
+ * Return: false if the opcode is unknown.
+ */
+bool emu_opcode_lookup(struct umbra_emu_insn *insn)
+{
+	const struct emu_opcode *row;
+
+	if (insn->map == 0 && insn->opcode < 0x40 && (insn->opcode & 7) < ARRAY_SIZE(arith)) {
+		lookup_arith(insn);
+	} else if (insn->map == 2) {
+		if (!lookup_prefixed(insn))
+			return false;
+	} else {
+		row = insn->map ? &two_byte[insn->opcode] : &one_byte[insn->opcode];
+		if (row->op != OP_NONE)
+			apply(insn, row);
+		else if (!lookup_prefixed(insn))
+			return false;
+	}
+	if (insn->flags & EMU_F_BYTE)
+		insn->opsize = 1;
+	/* Ports are at most 4 bytes wide. */
+	if (insn->op == OP_INS || insn->op == OP_OUTS)
+		insn->opsize = min_t(u8, insn->opsize, 4);
+	return true;
+}
+
+/**
+ * emu_opcode_group() - refine a group by ModRM.reg
+ * @insn: op may be one of OP_GROUP*
+ *
+ * Return: false if the encoding is unknown.
+ */
+bool emu_opcode_group(struct umbra_emu_insn *insn)
+{
+	const struct emu_opcode *row;
+
+	if (insn->op < OP_GROUP1)
+		return true;
+	row = &groups[insn->op - OP_GROUP1][(insn->modrm >> 3) & 7];
+	if (row->op == OP_NONE)
+		return false;
+	insn->op = row->op;
+	insn->flags |= row->flags;
+	if (row->src != KIND_NONE)
+		insn->src = row->src;
+	/* CMPXCHG8B, or CMPXCHG16B with REX.W, whatever 66 says */
+	if (insn->op == OP_CMPXCHG8B) {
+		insn->opsize = insn->rex & EMU_REX_W ? 16 : 8;
+		if (insn->opsize == 16)
+			insn->flags |= EMU_F_ALIGN;
+	}
+	return true;
+}
