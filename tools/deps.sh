@@ -7,20 +7,19 @@ packages()
 {
 	case $1 in
 	build) echo linux-headers-amd64 linux-headers-6.12-amd64 make gcc libc6-dev kmod ;;
-	sparse) packages build; echo sparse ;;
-	style) echo linux-source-6.1 perl xz-utils ;;
+	lint) packages build; echo sparse linux-source-6.1 perl xz-utils ;;
 	# binutils, cpio, xz, zstd take the kernel image apart and pack the initramfs
 	testhost) echo bochs bochs-term bochsbios vgabios busybox-static cpio xz-utils zstd \
 		binutils kmod gcc libc6-dev linux-libc-dev ;;
 	unit) echo make gcc libc6-dev ;;
-	check) packages build; packages sparse; packages style; packages unit; packages testhost ;;
+	check) packages lint; packages unit; packages testhost ;;
 	bench | demo) packages build; packages testhost ;;
 	docs) echo python3-docutils ;;
 	*) echo "deps.sh: no such group: $1" >&2; return 1 ;;
 	esac
 }
 
-[ $# -gt 0 ] || { echo "usage: deps.sh build|sparse|style|testhost|unit|check|bench|demo|docs..." >&2; exit 2; }
+[ $# -gt 0 ] || { echo "usage: deps.sh build|lint|testhost|unit|check|bench|demo|docs..." >&2; exit 2; }
 
 wanted=$(for g; do packages "$g" || exit; done) || exit 2
 wanted=$(printf '%s\n' $wanted | sort -u)

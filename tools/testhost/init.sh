@@ -10,8 +10,6 @@ mount -t devtmpfs devtmpfs /dev
 mkdir -p /dev/pts /dev/shm
 mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm
-mount -t tmpfs tmpfs /tmp
-mount -t tmpfs tmpfs /run
 mount -t debugfs debugfs /sys/kernel/debug
 mount -t tracefs tracefs /sys/kernel/tracing
 ln -s /proc/self/fd /dev/fd
@@ -27,6 +25,8 @@ e9pump start
 cd / || exit
 set --
 . /testhost/command
+# What the log has after this line is the command's doing.
+echo "testhost: command starts" >/dev/kmsg
 e9pump $merge -- "$@" </dev/null
 status=$?
 dmesg | e9pump klog

@@ -44,6 +44,7 @@ enum outcome {
 static FILE *serial, *klog, *chatter;
 static bool started;
 static int status = -1;		/* the command's, once known */
+static bool panic_done;		/* the log is complete */
 static double exit_time, panic_time;
 
 static double now(void)
@@ -143,15 +144,17 @@ static void watch_serial(void)
 	char line[1024];
 
 	clearerr(serial);
-	while (!panic_time && fgets(line, sizeof(line), serial)) {
+	while (fgets(line, sizeof(line), serial)) {
 		size_t n = strlen(line);
 
 		if (line[n - 1] != '\n' && n < sizeof(line) - 1) {
 			fseek(serial, -(long)n, SEEK_CUR);
 			break;
 		}
-		if (strstr(line, "Kernel panic - not syncing"))
+		if (strstr(line, "Kernel panic - not syncing") && !panic_time)
 			panic_time = now();
+		if (strstr(line, "---[ end Kernel panic"))
+			panic_done = true;
 	}
 }
 
@@ -210,7 +213,7 @@ static int follow(int out, int signals, double deadline)
 		if (fds[0].revents && !read_output(out))
 			return 0;
 		watch_serial();
-		if (panic_time && now() > panic_time + GRACE)
+		if (panic_done || (panic_time && now() > panic_time + GRACE))
 			return 0;
 		if (status >= 0 ? now() > exit_time + GRACE :
 		    now() > deadline || (!started && now() > boot_deadline))
