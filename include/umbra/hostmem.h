@@ -61,6 +61,19 @@ void umbra_hostpage_put(struct umbra_hostpage *hp, bool dirty);
 int umbra_guest_read(struct umbra_mmu *mmu, gpa_t gpa, void *data, unsigned int len);
 
 /**
+ * umbra_guest_read_atomic() - umbra_guest_read() without sleeping
+ * @mmu: the VM's MMU; the caller holds mmu->srcu
+ * @gpa: guest physical address; does not cross a page
+ * @data: destination
+ * @len: bytes; 4 or 8 when aligned are read in one access
+ *
+ * Context: any, also with mmu->lock held; mm is current->mm.
+ * Return: 0, or -EFAULT when there is no memory or the host would have to
+ * bring it in first.
+ */
+int umbra_guest_read_atomic(struct umbra_mmu *mmu, gpa_t gpa, void *data, unsigned int len);
+
+/**
  * umbra_guest_write() - copy to guest physical memory
  *
  * As umbra_guest_read(); marks the pages dirty. Read-only slots give -EFAULT.

@@ -62,6 +62,9 @@ enum umbra_fault_result {
  * struct umbra_fault - one fault on its way through the MMU
  * @addr: gpa for an EPT violation, gva for a #PF in the shadow family
  * @access: UMBRA_ACC_*; PRESENT as reported by the CPU
+ * @walk: EPT: the CPU made this access while walking the guest's own tables
+ *	(qualification: linear address valid, and not the final translation), so
+ *	that emulating the instruction would not help
  * @gpa: out: the guest physical address, once known
  * @tracked: out: with EMULATE, the target is a write-tracked guest table
  * @mmio: out: with EMULATE, no slot has the address (or a read-only slot
@@ -73,6 +76,7 @@ enum umbra_fault_result {
 struct umbra_fault {
 	u64 addr;
 	u32 access;
+	bool walk;
 
 	gpa_t gpa;
 	bool tracked;
@@ -172,6 +176,7 @@ struct umbra_mmu_vcpu_stat {
  * @ept_root: hpa of the level-4 EPT table, INVALID_PAGE when none
  * @ept_pages: number of EPT table pages
  * @shadow: state of the shadow family, NULL until first used
+ * @retiring: slot that is being deleted, see umbra_mmu_slot_retire()
  * @vcpus: vCPUs by index, for tracking of roots (@lock)
  * @nr_vcpus: how many of @vcpus are set
  * @stat: counters
@@ -194,6 +199,7 @@ struct umbra_mmu {
 	hpa_t ept_root;
 	atomic_long_t ept_pages;
 	struct umbra_shadow *shadow;
+	struct umbra_memslot *retiring;
 
 	struct umbra_mmu_vcpu *vcpus[UMBRA_MAX_VCPUS];
 	unsigned int nr_vcpus;
@@ -209,6 +215,9 @@ struct umbra_mmu_cache {
 	void *obj[UMBRA_CACHE_OBJECTS];
 };
 
+/* Roots that a vCPU keeps besides the current one, for CR3 switches. */
+#define UMBRA_PREV_ROOTS	4
+
 /**
  * struct umbra_mmu_vcpu - one vCPU's view of the page tables
  * @mmu: the VM's
@@ -217,7 +226,9 @@ struct umbra_mmu_cache {
  *	umbra_mmu_state_changed()
  * @root: hpa that vmx/ loads: EPT root for FAMILY_EPT, value for CR3 (a
  *	4-level table, host format) for FAMILY_SHADOW; INVALID_PAGE asks for
- *	umbra_mmu_load()
+ *	umbra_mmu_load(). In FAMILY_SHADOW the hardware must run with CR0.WP,
+ *	CR4.PAE and EFER.NXE set and CR4.PCIDE clear, whatever the guest has,
+ *	with the guest's own CR4.SMEP and CR4.SMAP, and every #PF must exit
  * @tlb_gen: generation of the VM's flush debts that this vCPU has flushed
  * @flush_guest: the guest asked for (or a root switch needs) a flush of this
  *	vCPU's own linear translations; vmx/ does it at entry and clears it
@@ -226,7 +237,11 @@ struct umbra_mmu_cache {
  * @sp_cache: struct shadow_page
  * @rmap_cache: rmap chain nodes
  * @shadow_root: shadow_page of @root in FAMILY_SHADOW (mmu_lock)
+ * @prev_root: shadow_pages of the last other roots, newest first (mmu_lock)
  * @role: the vCPU's root role word, as mmu/ defines it
+ * @seen_cr0: CR0 at the last umbra_mmu_state_changed()
+ * @seen_cr4: CR4 then
+ * @seen_efer: EFER then
  * @stat: counters
  */
 struct umbra_mmu_vcpu {
@@ -242,7 +257,11 @@ struct umbra_mmu_vcpu {
 	struct umbra_mmu_cache sp_cache;
 	struct umbra_mmu_cache rmap_cache;
 	void *shadow_root;
+	void *prev_root[UMBRA_PREV_ROOTS];
 	u32 role;
+	u64 seen_cr0;
+	u64 seen_cr4;
+	u64 seen_efer;
 
 	struct umbra_mmu_vcpu_stat stat;
 };
@@ -444,11 +463,41 @@ int umbra_mmu_slot_alloc(struct umbra_mmu *mmu, struct umbra_memslot *slot);
 void umbra_mmu_slot_free(struct umbra_memslot *slot);
 
 /**
+ * umbra_mmu_slots_prepare() - make the published slots ready for the policy
+ *
+ * With UMBRA_POLICY_SHADOW allocates the shadow family's state and the arrays
+ * of slots that came before the policy; otherwise does nothing. To be called
+ * when the policy is set and when the first vCPU is created.
+ *
+ * Context: slots_lock held, may sleep.
+ * Return: 0 or -ENOMEM (nothing is half done; may be called again).
+ */
+int umbra_mmu_slots_prepare(struct umbra_mmu *mmu);
+
+/**
+ * umbra_mmu_slot_retire() - a slot is about to be deleted
+ *
+ * From here until umbra_mmu_zap_gfns() returns, @mmu->retiring is @slot. The
+ * slot is no longer published then, but still has mappings: the mmu_notifier
+ * must treat it as one more slot, or the host would reuse pages that the guest
+ * can still reach. Order of a deletion:
+ *
+ *	umbra_mmu_slot_retire(), publish the set without the slot,
+ *	synchronize_srcu(), umbra_mmu_zap_gfns(), free the slot
+ *
+ * A slot that moves is deleted so, and then created at its new place.
+ *
+ * Context: slots_lock held; takes mmu->lock.
+ */
+void umbra_mmu_slot_retire(struct umbra_mmu *mmu, struct umbra_memslot *slot);
+
+/**
  * umbra_mmu_zap_gfns() - remove every mapping of a range, in both families
  * @start: first gfn; @end: first gfn after it
  *
  * For a slot that is deleted or moved. Also zaps shadow pages whose guest
- * table lies in the range. Returns after the flush: no vCPU uses them.
+ * table lies in the range. Returns after the flush: no vCPU uses them. Ends
+ * what umbra_mmu_slot_retire() began.
  *
  * Context: slots_lock held, the slot no longer published; may sleep.
  */
@@ -476,8 +525,9 @@ void umbra_mmu_invalidate_end(struct umbra_mmu *mmu);
 /**
  * umbra_mmu_unmap_gfns() - the host takes pages away
  *
- * Return: true when something was removed; the caller pays the debt with
- * umbra_mmu_flush() before it returns to the host's mm.
+ * Return: true when something was removed, now or before without a flush; the
+ * caller pays the debt with umbra_mmu_flush() before it returns to the host's
+ * mm.
  */
 bool umbra_mmu_unmap_gfns(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start,
 			  gfn_t end);
