@@ -1,0 +1,96 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# life.sh RUNNER ROUNDS: the module's life: parameters, device node, a killed
+# VMM, ROUNDS times insmod, a VM, rmmod without a leak. TAP.
+
+. "$(dirname "$0")/host.sh"
+runner=$1
+rounds=$2
+parameter=/sys/module/umbra/parameters/paging
+
+no_cache_left()
+{
+	! grep umbra /proc/slabinfo
+}
+
+no_module_left()
+{
+	! grep -w umbra /proc/modules && ! [ -e /dev/umbra ]
+}
+
+one_round() # PAGING
+{
+	modprobe umbra &&
+		"$runner" --node /dev/umbra --paging "$1" --cpus 1 touch_4k >/dev/null &&
+		rmmod umbra
+}
+
+# In KiB, with nothing in the caches that could be dropped.
+memory_used()
+{
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	sleep 1
+	awk '/^(Slab|PageTables|KernelStack|Percpu|VmallocUsed):/ { sum += $2 }
+		END { print sum }' /proc/meminfo
+}
+
+# Kill the VMM, all its processes, while guests run.
+killed_vmm()
+{
+	for delay in 0.1 0.2 0.3 0.5; do
+		setsid "$runner" --node /dev/umbra --paging "$1" --cpus 1 >/dev/null 2>&1 &
+		leader=$!
+		sleep $delay
+		kill -9 -$leader || return
+		wait $leader
+	done 2>/dev/null
+	# The last file descriptors close a moment after the kill.
+	for try in 1 2 3 4 5 6 7 8 9 10; do
+		rmmod umbra 2>/dev/null && return
+		sleep 0.3
+	done
+	lsmod | grep umbra
+	return 1
+}
+
+tap_begin
+log_mark
+
+tap_check "modprobe" modprobe umbra
+tap_check "the node is there" test -c /dev/umbra
+mode=$(stat -c %a /dev/umbra)
+tap_point "$([ "$mode" = 660 ]; echo $?)" "the node's mode is 660" "$mode"
+tap_point "$([ "$(cat $parameter)" = ept ]; echo $?)" "paging is ept by default"
+tap_check "paging can be changed" sh -c "echo shadow >$parameter && grep -qx shadow $parameter"
+tap_check "paging refuses another word" sh -c "! echo other >$parameter"
+tap_check "rmmod" rmmod umbra
+tap_check "nothing of it is left" no_module_left
+tap_check "no slab cache is left" no_cache_left
+tap_check "a bad parameter is refused" sh -c '! modprobe umbra paging=other'
+rmmod umbra 2>/dev/null
+log_check "load"
+
+for paging in ept shadow; do
+	modprobe umbra
+	tap_check "$paging: kill -9 of a VMM that runs guests leaves nothing in use" killed_vmm $paging
+	log_check "kill -9, $paging"
+done
+
+# Some rounds first, for what the kernel allocates once.
+warm=5 done=0 paging=ept
+while [ $done -lt "$rounds" ] && one_round $paging; do
+	done=$((done + 1))
+	[ $paging = ept ] && paging=shadow || paging=ept
+	[ $done -ne $warm ] || before=$(memory_used)
+done
+tap_point $((done != rounds)) "$rounds times insmod, a VM, rmmod" "stopped in round $((done + 1))"
+tap_check "no slab cache is left after them" no_cache_left
+after=$(memory_used)
+growth=$((after - ${before:-0}))
+tap_note "kernel memory grew by $growth KiB in $((rounds - warm)) rounds"
+# One leaked page per round would be 4 KiB times the rounds.
+tap_point $((growth >= 4 * (rounds - warm))) "not even a page per round is leaked" \
+	"grew by $growth KiB"
+log_check "rounds"
+tap_end

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0
+# The stages of make check, for check.sh to source: what must be built first,
+# what runs then (the longest first, two at a time), what looks at the results.
+
+build_stages="build_6_1 build_6_12 build_debug build_programs"
+test_stages="guests_2cpus guests_1cpu host life api_ept api_shadow hotplug perf
+	guests_debug guests_6_12 unit style headers_6_1 headers_6_12 sparse_6_1
+	sparse_6_12 files"
+closing_stages="checksums"
+
+# On this machine's own VMX there is one kernel, the running one, and no counter
+# outside of it.
+if [ "${HOST:-emulated}" = native ]; then
+	build_stages="build_native build_programs"
+	test_stages="guests_1cpu guests_2cpus life api_ept api_shadow hotplug unit
+		style headers_6_1 headers_6_12 sparse_6_1 sparse_6_12 files"
+fi
+
+quiet_make()
+{
+	make -s --no-print-directory "$@"
+}
+
+# testhost OPTIONS... -- tools/check/host/SCRIPT ARGS...
+in_host()
+{
+	"$top/tools/testhost/testhost" -f "$here" -f "$runner" "$@"
+}
+
+stage_build_6_1() { "$here/build.sh" KVER=6.1 "$top/build/module/6.1"; }
+stage_build_6_12() { "$here/build.sh" KVER=6.12 "$top/build/module/6.12"; }
+stage_build_debug() { "$here/build.sh" "KVER=6.1 UMBRA_DEBUG=1" "$top/build/module/6.1-debug"; }
+stage_build_programs() { "$here/programs.sh"; }
+stage_sparse_6_1() { quiet_make KVER=6.1 sparse; }
+stage_sparse_6_12() { quiet_make KVER=6.12 sparse; }
+stage_headers_6_1() { quiet_make KVER=6.1 headers; }
+stage_headers_6_12() { quiet_make KVER=6.12 headers; }
+stage_style() { "$here/style.sh"; }
+stage_files() { "$here/files.sh"; }
+stage_unit() { tap_run "unit" timeout 600 make -s --no-print-directory unit; }
+
+# Tests of the tools themselves; they start emulators of their own.
+stage_host()
+{
+	local test
+	for test in "$top"/selftests/host/*.sh; do
+		tap_run "host ${test##*/}" "$test"
+	done
+}
+
+stage_life() { in_host -t 400 -- "$here/host/life.sh" "$runner" 50; }
+stage_hotplug() { in_host -c 2 -t 400 -- "$here/host/hotplug.sh" "$runner"; }
+
+stage_api_ept() { in_host -t 400 -f "$top/build/api" -- "$here/host/api.sh" "$top/build/api" ept; }
+stage_api_shadow()
+{
+	in_host -t 400 -f "$top/build/api" -- "$here/host/api.sh" "$top/build/api" shadow
+}
+
+stage_guests_1cpu()
+{
+	in_host -t 500 -- "$here/host/guests.sh" "$runner" 1 \
+		umbra-ept umbra-shadow kvm-ept kvm-shadow
+}
+
+stage_guests_2cpus()
+{
+	in_host -c 2 -t 700 -- "$here/host/guests.sh" "$runner" 2 \
+		umbra-ept umbra-shadow kvm-ept kvm-shadow
+}
+
+# With the assertions compiled in.
+stage_guests_debug()
+{
+	UMBRA_DEBUG=1 in_host -c 2 -t 500 -- "$here/host/guests.sh" "$runner" 2 \
+		umbra-ept umbra-shadow
+}
+
+stage_guests_6_12()
+{
+	in_host -k 6.12 -t 500 -- "$here/host/guests.sh" "$runner" 1 umbra-ept umbra-shadow
+}
+
+stage_perf() { "$here/perf.sh"; }
+stage_checksums() { "$here/checksums.sh" "$out"; }
