@@ -12,6 +12,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -42,6 +43,8 @@ enum outcome {
 #define GRACE		15
 
 static FILE *serial, *klog, *chatter;
+static int signals;		/* a signalfd */
+static double deadline;
 static bool started;
 static int status = -1;		/* the command's, once known */
 static bool panic_done;		/* the log is complete */
@@ -55,13 +58,23 @@ static double now(void)
 	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
+/* A reader that does not read must not keep us from ending in time. */
 static void write_all(int fd, const uint8_t *p, size_t n)
 {
-	while (n) {
-		ssize_t done = write(fd, p, n);
+	struct pollfd fds[2] = {
+		{ .fd = fd, .events = POLLOUT },
+		{ .fd = signals, .events = POLLIN },
+	};
 
-		if (done < 0 && errno == EINTR)
-			continue;
+	while (n) {
+		size_t chunk = n < PIPE_BUF ? n : PIPE_BUF;
+		ssize_t done = 0;
+
+		poll(fds, 2, 250);
+		if (fds[1].revents || now() > deadline)
+			return;
+		if (fds[0].revents)
+			done = write(fd, p, chunk);
 		if (done < 0)
 			return;		/* nobody listens any more: still run to the end */
 		p += done;
@@ -197,7 +210,7 @@ static pid_t start(char **argv, const char *preload, int *out)
 }
 
 /* Follow the emulator until it ends or must be ended; returns a signal or 0. */
-static int follow(int out, int signals, double deadline)
+static int follow(int out)
 {
 	struct pollfd fds[2] = {
 		{ .fd = out, .events = POLLIN },
@@ -249,7 +262,7 @@ static void show_tail(FILE *f, const char *name)
 		fprintf(stderr, "  %s", lines[i % 40]);
 }
 
-static int conclude(const char *dir, int limit, double deadline, int wait_status)
+static int conclude(const char *dir, int limit, int wait_status)
 {
 	const char *why;
 	int outcome;
@@ -289,8 +302,7 @@ static int conclude(const char *dir, int limit, double deadline, int wait_status
 
 int main(int argc, char **argv)
 {
-	int out, signals, limit, wait_status = 0, sig;
-	double deadline;
+	int out, limit, wait_status = 0, sig;
 	sigset_t set;
 	pid_t child;
 
@@ -315,7 +327,7 @@ int main(int argc, char **argv)
 	signals = signalfd(-1, &set, SFD_CLOEXEC);
 
 	child = start(argv + 4, argv[3], &out);
-	sig = follow(out, signals, deadline);
+	sig = follow(out);
 	kill(child, SIGKILL);
 	waitpid(child, &wait_status, 0);
 	unlink("disk");
@@ -325,5 +337,5 @@ int main(int argc, char **argv)
 		return 128 + sig;
 	}
 	watch_serial();
-	return conclude(argv[1], limit, deadline, wait_status);
+	return conclude(argv[1], limit, wait_status);
 }
