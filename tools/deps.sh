@@ -3,23 +3,38 @@
 # deps.sh GROUP...: install the Debian packages that those targets need and
 # that are missing. Says nothing when nothing is.
 
+# Only those asked for: the headers of 6.12 bring a kernel image along.
+headers()
+{
+	case $1 in
+	6.1 | 6.1.*) echo linux-headers-amd64 ;;
+	*) echo "linux-headers-$1-amd64" ;;
+	esac
+}
+
 packages()
 {
 	case $1 in
-	build) echo linux-headers-amd64 linux-headers-6.12-amd64 make gcc libc6-dev kmod ;;
-	lint) packages build; echo sparse linux-source-6.1 perl xz-utils ;;
+	build) headers "${KVER:-6.1}"; echo make gcc libc6-dev kmod ;;
+	sparse) packages build; echo sparse ;;
+	style) echo linux-source-6.1 perl xz-utils ;;
 	# binutils, cpio, xz, zstd take the kernel image apart and pack the initramfs
 	testhost) echo bochs bochs-term bochsbios vgabios busybox-static cpio xz-utils zstd \
 		binutils kmod gcc libc6-dev linux-libc-dev ;;
 	unit) echo make gcc libc6-dev ;;
-	check) packages lint; packages unit; packages testhost ;;
+	check)
+		headers 6.12
+		for g in sparse style unit testhost docs; do
+			packages $g
+		done
+		;;
 	bench | demo) packages build; packages testhost ;;
 	docs) echo python3-docutils ;;
 	*) echo "deps.sh: no such group: $1" >&2; return 1 ;;
 	esac
 }
 
-[ $# -gt 0 ] || { echo "usage: deps.sh build|lint|testhost|unit|check|bench|demo|docs..." >&2; exit 2; }
+[ $# -gt 0 ] || { echo "usage: deps.sh build|sparse|style|unit|testhost|check|bench|demo|docs..." >&2; exit 2; }
 
 wanted=$(for g; do packages "$g" || exit; done) || exit 2
 wanted=$(printf '%s\n' $wanted | sort -u)

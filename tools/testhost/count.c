@@ -50,7 +50,6 @@ static struct region *current = &regions[0];
 
 static void count_exit(unsigned int cpu, uint32_t reason, uint64_t qualification)
 {
-	(void)cpu, (void)qualification;
 	reason &= 0xffff;
 	if (reason < NR_REASONS)
 		current->exits[reason]++;
@@ -58,7 +57,6 @@ static void count_exit(unsigned int cpu, uint32_t reason, uint64_t qualification
 
 static void count_tlb(unsigned int cpu, unsigned int what, uint64_t value)
 {
-	(void)cpu, (void)value;
 	if (what < NR_TLB_OPS)
 		current->tlb[what]++;
 }
@@ -66,7 +64,6 @@ static void count_tlb(unsigned int cpu, unsigned int what, uint64_t value)
 static void count_walk(unsigned int cpu, uint64_t addr, unsigned int len, unsigned int memtype,
 		       unsigned int rw)
 {
-	(void)cpu, (void)addr, (void)len;
 	if (memtype != MEMTYPE_WB)
 		return;
 	if (rw & 1)
@@ -151,7 +148,6 @@ static __attribute__((destructor)) void finish(void)
 /* The emulator seeds its random numbers with the time; RDRAND shall repeat. */
 void srand(unsigned int seed)
 {
-	(void)seed;
 }
 
 /*
@@ -160,7 +156,7 @@ void srand(unsigned int seed)
  */
 int bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	int (*next)(int, const struct sockaddr *, socklen_t) = dlsym(RTLD_NEXT, "bind");
+	__typeof__(bind) *next = dlsym(RTLD_NEXT, "bind");
 	struct sockaddr_in local = { .sin_family = AF_INET };
 
 	if (addr->sa_family != AF_INET)

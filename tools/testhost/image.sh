@@ -30,7 +30,7 @@ compile()
 	done
 	[ $# -gt 0 ] && shift
 	[ "$stale" ] || return 0
-	gcc -O2 -Wall -Wextra -Werror -o "$out.tmp" "$source" "$@" && mv "$out.tmp" "$out" ||
+	gcc -O2 -Wall -Wextra -Wno-unused-parameter -Werror -o "$out.tmp" "$source" "$@" && mv "$out.tmp" "$out" ||
 		die "cannot compile $source"
 }
 
@@ -44,7 +44,8 @@ kernel_release()
 	*-amd64) echo "$version"; return ;;
 	6.1) meta=linux-headers-amd64 ;;
 	esac
-	found=$(ls -d /usr/src/linux-headers-"$version".*-amd64 2>/dev/null | sort -V | tail -n 1)
+	found=$(ls -d /usr/src/linux-headers-"$version".*-amd64 2>/dev/null |
+		grep -v -e -rt- -e -cloud- | sort -V | tail -n 1)
 	if [ -z "$found" ]; then
 		found=$(apt-cache depends "$meta" 2>/dev/null |
 			sed -n 's/^ *Depends: \(linux-headers-.*-amd64\)$/\1/p')
