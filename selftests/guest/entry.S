@@ -64,7 +64,7 @@ guarded_out:				/* RAX = result, RSP = cpu->jump */
 	.globl	user_enter
 user_enter:
 	pushq	$0x23			/* SEL_UDATA | 3 */
-	movabs	$0x80c0001000, %rax	/* USER_STACK_VA + one page */
+	movabs	$0x80c0000ff8, %rax	/* USER_STACK_VA, return address on top */
 	pushq	%rax
 	pushq	user_rflags
 	pushq	$0x2b			/* SEL_UCODE | 3 */
@@ -131,6 +131,10 @@ user_exit:
 	int	$0x80
 
 	.bss
+	.balign	4096
+	.globl	user_stack
+user_stack:
+	.skip	4096
 	.balign	STACK_SIZE
 	.globl	stacks
 stacks:

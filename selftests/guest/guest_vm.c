@@ -198,13 +198,37 @@ int guest_create(struct guest *guest, const char *node, enum uvmm_paging paging,
 	return 0;
 }
 
+static void note_exit(struct guest_cpu *cpu)
+{
+	const struct kvm_run *run = cpu->vcpu.run;
+	struct kvm_regs regs;
+
+	cpu->exit_reason = run->exit_reason;
+	switch (run->exit_reason) {
+	case KVM_EXIT_MMIO:
+		cpu->exit_detail = run->mmio.phys_addr;
+		break;
+	case KVM_EXIT_IO:
+		cpu->exit_detail = run->io.port;
+		break;
+	case KVM_EXIT_INTERNAL_ERROR:
+		cpu->exit_detail = run->internal.suberror;
+		break;
+	case KVM_EXIT_FAIL_ENTRY:
+		cpu->exit_detail = run->fail_entry.hardware_entry_failure_reason;
+		break;
+	}
+	if (!ioctl(cpu->vcpu.fd, KVM_GET_REGS, &regs))
+		cpu->rip = regs.rip;
+}
+
 static void *run_cpu(void *arg)
 {
 	struct guest_cpu *cpu = arg;
 	int ret;
 
 	ret = uvmm_run(&cpu->vcpu, &guest_ops);
-	cpu->exit_reason = cpu->vcpu.run->exit_reason;
+	note_exit(cpu);
 	if (ret > 0) {
 		cpu->end = ret;
 	} else if (ret == 0) {

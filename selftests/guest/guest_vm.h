@@ -43,6 +43,8 @@ struct guest_cpu {
 	u8 irq;
 	enum guest_end end;
 	u32 exit_reason;
+	u64 exit_detail;		/* MMIO address, suberror, ... */
+	u64 rip;
 	int error;
 };
 

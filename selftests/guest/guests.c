@@ -35,6 +35,8 @@ struct result {
 	int error;
 	bool timed_out;
 	u32 exit_reason;
+	u64 exit_detail;
+	u64 rip;
 	u64 data_sum;
 	struct guest_ctl ctl;
 };
@@ -73,6 +75,8 @@ static void run_child(const struct payload *payload, const struct options *opt)
 	alarm(0);
 	result->error = guest.cpu[0].error;
 	result->exit_reason = guest.cpu[0].exit_reason;
+	result->exit_detail = guest.cpu[0].exit_detail;
+	result->rip = guest.cpu[0].rip;
 	result->data_sum = guest.data_sum;
 	result->ctl = *guest.ctl;
 	guest_destroy(&guest);
@@ -102,15 +106,18 @@ static const char *judge(const struct payload *payload)
 	if (result->setup_error) {
 		snprintf(why, sizeof(why), "setup: %s", strerror(-result->setup_error));
 	} else if (result->timed_out) {
-		snprintf(why, sizeof(why), "still running after %d s", TIMEOUT);
+		snprintf(why, sizeof(why), "still running after %d s, RIP %#llx", TIMEOUT,
+			 result->rip);
 	} else if (result->end == GUEST_ERROR) {
-		snprintf(why, sizeof(why), "KVM_RUN: %s", strerror(result->error));
+		snprintf(why, sizeof(why), "KVM_RUN: %s, RIP %#llx", strerror(result->error),
+			 result->rip);
 	} else if (result->end == GUEST_FAILED) {
 		snprintf(why, sizeof(why), "%.31s:%u: %.95s: %#llx, %#llx", c->fail_file,
 			 c->fail_line, c->fail_expr, c->fail_got, c->fail_want);
 	} else if (result->end == GUEST_EXITED && !must_exit) {
-		snprintf(why, sizeof(why), "exit %u %s", result->exit_reason,
-			 uvmm_exit_name(result->exit_reason));
+		snprintf(why, sizeof(why), "exit %u %s, detail %#llx, RIP %#llx",
+			 result->exit_reason, uvmm_exit_name(result->exit_reason),
+			 result->exit_detail, result->rip);
 	} else if (payload->flags & PAYLOAD_SHUTDOWN && (result->end != GUEST_EXITED ||
 						      result->exit_reason != KVM_EXIT_SHUTDOWN)) {
 		snprintf(why, sizeof(why), "exit %u %s, want SHUTDOWN", result->exit_reason,

@@ -104,3 +104,26 @@ void *memcpy(void *dst, const void *src, size_t len)
 	__asm__ volatile("rep movsb" : "+D"(d), "+S"(src), "+c"(len) : : "memory");
 	return dst;
 }
+
+void clear_page(u64 gpa)
+{
+	u64 words = PAGE_SIZE / 8;
+
+	__asm__ volatile("rep stosq" : "+D"(gpa), "+c"(words) : "a"(0) : "memory");
+}
+
+void copy_page(u64 dst, u64 src)
+{
+	u64 words = PAGE_SIZE / 8;
+
+	__asm__ volatile("rep movsq" : "+D"(dst), "+S"(src), "+c"(words) : : "memory");
+}
+
+/* xorshift: the same numbers on each run, or checksums could not be compared. */
+u64 next_random(u64 *seed)
+{
+	*seed ^= *seed << 13;
+	*seed ^= *seed >> 7;
+	*seed ^= *seed << 17;
+	return *seed;
+}

@@ -17,5 +17,8 @@ void guest_main(u64 id)
 {
 	trap_init(id);
 	payloads[ctl->payload]();
-	finish();
+	if (id == 0)
+		finish();
+	for (;;)
+		__asm__ volatile("hlt");
 }

@@ -66,11 +66,14 @@ void payload_mmio_user(void)
 	CHECK_EQ(v32, 0xbeef5a88);
 }
 
-/* The host's string port remembers the last OUT string and plays it back to IN. */
+/*
+ * Buffers that cross a page and are not aligned. The host's string port remembers the
+ * last OUT string and plays it back to IN.
+ */
 void payload_string_pio(void)
 {
-	u8 *out = (u8 *)data_alloc(2), *in = (u8 *)data_alloc(2);
-	unsigned long len = PAGE_SIZE + 512, count, i, round;
+	u8 *out = (u8 *)data_alloc(2) + PAGE_SIZE - 500, *in = (u8 *)data_alloc(2) + 20;
+	unsigned long len = 1024, count, i, round;
 	u8 *p;
 
 	for (round = 0; round < ctl->ops; round++) {

@@ -2,7 +2,7 @@
 /* The guest's own page tables, built by hand, and the page pools behind them. */
 #include "rt.h"
 
-extern char user_text[], user_text_end[];
+extern char user_text[], user_text_end[], user_stack[];
 
 struct pool {
 	u64 next, end;
@@ -11,14 +11,15 @@ struct pool {
 
 static struct pool tables = { GUEST_PT_GPA, GUEST_DATA_GPA, NULL };
 static struct pool data = { GUEST_DATA_GPA, GUEST_MEM_SIZE, NULL };
+static u8 refs[(GUEST_MEM_SIZE - GUEST_DATA_GPA) / PAGE_SIZE];
 
-static u64 pool_get(struct pool *pool, unsigned long pages)
+static u64 pool_get(struct pool *pool, unsigned long pages, bool *fresh)
 {
 	u64 page = (u64)pool->free;
 
-	if (page && pages == 1) {
+	*fresh = !page || pages > 1;
+	if (!*fresh) {
 		pool->free = *(u64 **)page;
-		*(u64 *)page = 0;
 		return page;
 	}
 	page = pool->next;
@@ -33,14 +34,14 @@ static void pool_put(struct pool *pool, u64 page)
 	pool->free = (u64 *)page;
 }
 
-/* A zeroed page for a page table. Fresh memory is zero already; used pages are not. */
+/* A zeroed page for a page table. Fresh memory is zero already. */
 u64 pt_alloc(void)
 {
-	bool used = tables.free;
-	u64 gpa = pool_get(&tables, 1);
+	bool fresh;
+	u64 gpa = pool_get(&tables, 1, &fresh);
 
-	if (used)
-		memset((void *)gpa, 0, PAGE_SIZE);
+	if (!fresh)
+		clear_page(gpa);
 	return gpa;
 }
 
@@ -49,15 +50,45 @@ void pt_free(u64 gpa)
 	pool_put(&tables, gpa);
 }
 
-/* Data pages, not zeroed when they were used before. */
-u64 data_alloc(unsigned long pages)
+static u8 *page_refs(u64 gpa)
 {
-	return pool_get(&data, pages);
+	CHECK(gpa >= GUEST_DATA_GPA && gpa < GUEST_MEM_SIZE);
+	return &refs[(gpa - GUEST_DATA_GPA) / PAGE_SIZE];
 }
 
-void data_free(u64 gpa)
+/* Data pages with one reference each. They are not zeroed when used before. */
+u64 data_alloc(unsigned long pages)
 {
-	pool_put(&data, gpa);
+	bool fresh;
+	u64 gpa = pool_get(&data, pages, &fresh);
+	unsigned long i;
+
+	for (i = 0; i < pages; i++)
+		*page_refs(gpa + i * PAGE_SIZE) = 1;
+	return gpa;
+}
+
+/* One large page. */
+u64 data_alloc_large(void)
+{
+	data.next = (data.next + LARGE_SIZE - 1) & ~(LARGE_SIZE - 1);
+	return data_alloc(512);
+}
+
+void data_get(u64 gpa)
+{
+	++*page_refs(gpa);
+}
+
+void data_put(u64 gpa)
+{
+	if (--*page_refs(gpa) == 0)
+		pool_put(&data, gpa);
+}
+
+unsigned int data_refs(u64 gpa)
+{
+	return *page_refs(gpa);
 }
 
 u64 data_end(void)
@@ -102,17 +133,19 @@ u64 space_create(void)
 	return root;
 }
 
+u64 user_text_gpa(u64 va)
+{
+	return va - USER_CODE_VA + (u64)user_text;
+}
+
 /* Map the user code and one stack page, so that user_call() works. */
 void space_add_user_text(u64 root)
 {
 	u64 offset, size = user_text_end - user_text;
-	static u64 stack;
 
 	for (offset = 0; offset < size; offset += PAGE_SIZE)
-		pt_map(root, USER_CODE_VA + offset, (u64)user_text + offset, PTE_USER & ~PTE_W);
-	if (!stack)
-		stack = pt_alloc();
-	pt_map(root, USER_STACK_VA, stack, PTE_USER);
+		pt_map(root, USER_CODE_VA + offset, (u64)user_text + offset, PTE_READ | PTE_U);
+	pt_map(root, USER_STACK_VA, (u64)user_stack, PTE_USER);
 }
 
 static void table_free(u64 entry, int level)
@@ -120,20 +153,25 @@ static void table_free(u64 entry, int level)
 	u64 *table = (u64 *)(entry & PTE_ADDR);
 	unsigned int i;
 
-	for (i = 0; level > 1 && i < 512; i++)
-		if ((table[i] & (PTE_P | PTE_PS)) == PTE_P)
+	for (i = 0; i < 512; i++) {
+		if (!(table[i] & PTE_P) || (level > 1 && table[i] & PTE_PS))
+			continue;
+		if (level > 1)
 			table_free(table[i], level - 1);
+		else if (table[i] & PTE_ANON)
+			data_put(table[i] & PTE_ADDR);
+	}
 	pt_free((u64)table);
 }
 
-/* Free all tables from @first_slot of the root on. The caller flushes. */
-void space_clear(u64 root, unsigned int first_slot)
+/* Free all tables of user space and the pages they own. The caller flushes. */
+void space_clear(u64 root)
 {
 	u64 *pml4 = (u64 *)(root & PTE_ADDR);
 	u64 entry;
 	unsigned int i;
 
-	for (i = first_slot; i < 512; i++) {
+	for (i = FIRST_USER_SLOT; i < 512; i++) {
 		entry = pml4[i];
 		if (!(entry & PTE_P))
 			continue;

@@ -22,10 +22,13 @@
 #define PTE_D		(1UL << 6)
 #define PTE_PS		(1UL << 7)
 #define PTE_G		(1UL << 8)
+#define PTE_ANON	(1UL << 9)	/* software: the mapping owns one reference to the page */
+#define PTE_RSVD	(1UL << 51)	/* above any MAXPHYADDR that we meet */
 #define PTE_NX		(1UL << 63)
 #define PTE_ADDR	0x000ffffffffff000UL
 #define PTE_KERNEL	(PTE_P | PTE_W | PTE_A | PTE_D)
 #define PTE_USER	(PTE_KERNEL | PTE_U)
+#define PTE_READ	(PTE_P | PTE_A)
 
 #define PF_P		(1UL << 0)
 #define PF_W		(1UL << 1)
@@ -39,6 +42,7 @@
 #define VEC_BP		3
 #define VEC_UD		6
 #define VEC_DF		8
+#define VEC_NP		11
 #define VEC_GP		13
 #define VEC_PF		14
 #define VEC_SYSCALL	0x80
@@ -53,10 +57,11 @@
 #define PAGE_SIZE	4096UL
 #define LARGE_SIZE	(PAGE_SIZE * 512)
 
-/* All that is not the identity map of the kernel is put at PML4 slot 1 and up. */
-#define TEST_VA		0x8000000000UL
+/* PML4 slot 0 is the kernel's identity map; slot 1 user code and stack; slot 2 tests. */
 #define USER_CODE_VA	0x8080000000UL
-#define USER_STACK_VA	0x80c0000000UL
+#define USER_STACK_VA	0x80c0000000UL	/* entry.S knows it */
+#define TEST_VA		0x10000000000UL
+#define FIRST_USER_SLOT	1
 
 #define READ_ONCE(x)	(*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
@@ -109,14 +114,18 @@ void trap_init(u64 id);
 void trap_set_hook(unsigned int vector, trap_hook hook);
 extern u64 user_rflags;
 
-/* probe.c: one access each; 0, or the vector that it raised plus one */
+/* What guarded() and the probes return for a trap. */
+#define TRAPPED(vector)	((vector) + 1UL)
+
+/* probe.c: one access each; 0 or TRAPPED(vector) */
 u64 probe_read(u64 va, u64 *value);
 u64 probe_write(u64 va, u64 value);
 u64 probe_call(u64 va);
-u64 probe_user_read(u64 va, u64 *value);
-u64 probe_user_write(u64 va, u64 value);
+u64 probe_user_read(u64 va);
+u64 probe_user_write(u64 va);
 u64 probe_user_call(u64 va);
 u64 user_call(u64 (*fn)(u64 arg), u64 arg);
+void check_fault(u64 got, u64 error, u64 va);
 
 /* paging.c */
 u64 pt_alloc(void);
@@ -125,10 +134,14 @@ u64 *pt_entry(u64 root, u64 va, int level, bool create);
 void pt_map(u64 root, u64 va, u64 gpa, u64 flags);
 u64 space_create(void);
 void space_add_user_text(u64 root);
-void space_clear(u64 root, unsigned int first_slot);
+void space_clear(u64 root);
 u64 data_alloc(unsigned long pages);
-void data_free(u64 gpa);
+u64 data_alloc_large(void);
+void data_get(u64 gpa);
+void data_put(u64 gpa);
+unsigned int data_refs(u64 gpa);
 u64 data_end(void);
+u64 user_text_gpa(u64 va);
 
 /* lib.c */
 void call(enum guest_call nr, u64 arg0, u64 arg1);
@@ -142,6 +155,9 @@ void skip(void);
 void check_failed(const char *file, u32 line, const char *expr, u64 got, u64 want);
 void *memset(void *dst, int c, size_t len);
 void *memcpy(void *dst, const void *src, size_t len);
+void clear_page(u64 gpa);
+void copy_page(u64 dst, u64 src);
+u64 next_random(u64 *seed);
 
 #define CHECK_EQ(got, want) do { \
 	u64 got_ = (got), want_ = (want); \
@@ -167,6 +183,18 @@ static inline void cpuid(u32 leaf, u32 sub, u32 out[4])
 {
 	__asm__ volatile("cpuid" : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
 			 : "a"(leaf), "c"(sub));
+}
+
+/* @reg is 0 to 3 for EAX to EDX. */
+static inline bool cpu_has(u32 leaf, unsigned int reg, unsigned int bit)
+{
+	u32 out[4];
+
+	cpuid(leaf & 0x80000000, 0, out);
+	if (out[0] < leaf)
+		return false;
+	cpuid(leaf, 0, out);
+	return out[reg] >> bit & 1;
 }
 
 static inline void outl(u16 port, u32 value)

@@ -52,7 +52,7 @@ static int stock_ept(void)
 int uvmm_host_paging(const char *node, enum uvmm_paging paging)
 {
 	int want = paging == UVMM_PAGING_EPT, have;
-	char *unload[] = { "modprobe", "-r", "kvm_intel", NULL };
+	char *unload[] = { "rmmod", "kvm_intel", NULL };	/* kvm can stay */
 	char *load[] = { "modprobe", "kvm_intel", want ? "ept=1" : "ept=0", NULL };
 
 	if (paging == UVMM_PAGING_DEFAULT || strcmp(node, UVMM_NODE_KVM))

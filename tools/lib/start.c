@@ -67,6 +67,13 @@ static int write_page_tables(struct uvmm_vm *vm)
 	return 0;
 }
 
+static int write_boot_area(struct uvmm_vm *vm)
+{
+	int ret = write_gdt(vm);
+
+	return ret ? ret : write_page_tables(vm);
+}
+
 static int set_regs(struct uvmm_vcpu *vcpu, u64 rip, u64 rsp, u64 arg)
 {
 	struct kvm_regs regs = { .rip = rip, .rsp = rsp, .rdi = arg, .rflags = 2 };
@@ -89,13 +96,10 @@ int uvmm_start_long(struct uvmm_vcpu *vcpu, u64 rip, u64 rsp, u64 arg)
 	struct kvm_sregs sregs;
 	int ret;
 
-	if (vcpu->id == 0) {
-		ret = write_gdt(vcpu->vm);
-		if (!ret)
-			ret = write_page_tables(vcpu->vm);
-		if (ret)
-			return ret;
-	}
+	/* Later CPUs join on the tables that are there, which may be in use. */
+	ret = vcpu->id ? 0 : write_boot_area(vcpu->vm);
+	if (ret)
+		return ret;
 	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) < 0)
 		return -errno;
 	sregs.cs = flat_segment(UVMM_SEL_CODE64, 11, true);
@@ -118,7 +122,7 @@ int uvmm_start_prot(struct uvmm_vcpu *vcpu, u32 eip, u32 esp, u32 arg)
 	struct kvm_sregs sregs;
 	int ret;
 
-	ret = write_gdt(vcpu->vm);
+	ret = write_boot_area(vcpu->vm);
 	if (ret)
 		return ret;
 	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) < 0)
@@ -137,10 +141,18 @@ int uvmm_start_prot(struct uvmm_vcpu *vcpu, u32 eip, u32 esp, u32 arg)
 	return set_regs(vcpu, eip, esp, arg);
 }
 
-/* Real mode with CS:IP given, the other segments 0, stack below 0x1000, arg in DI. */
+/*
+ * Real mode with CS:IP given, the other segments 0, stack below 0x1000, arg in
+ * DI. The GDT and page tables are there for a guest that wants to leave it.
+ */
 int uvmm_start_real(struct uvmm_vcpu *vcpu, u16 cs, u16 ip, u16 arg)
 {
 	struct kvm_sregs sregs;
+	int ret;
+
+	ret = write_boot_area(vcpu->vm);
+	if (ret)
+		return ret;
 
 	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) < 0)
 		return -errno;
