@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #include "guest_vm.h"
 
+#define MAX_STRAY_MMIO 64
+
 extern const char guest_image[], guest_image_end[];
 
 const struct payload payloads[] = {
@@ -121,8 +123,15 @@ static int guest_mmio(struct uvmm_vcpu *vcpu, const struct uvmm_mmio *mmio)
 	u64 offset = mmio->gpa - GUEST_MMIO_GPA;
 	u8 *reg = cpu->guest->mmio + offset;
 
-	if (offset + mmio->len > sizeof(cpu->guest->mmio))
-		return GUEST_EXITED;
+	/* Elsewhere there is nothing: reads give ones, and a hostile guest gets its fill. */
+	if (offset + mmio->len > sizeof(cpu->guest->mmio)) {
+		if (!(cpu->guest->payload->flags & PAYLOAD_HOSTILE) ||
+		    ++cpu->guest->stray_mmio > MAX_STRAY_MMIO)
+			return GUEST_EXITED;
+		if (!mmio->write)
+			memset(mmio->data, 0xff, mmio->len);
+		return 0;
+	}
 	if (mmio->write)
 		memcpy(reg, mmio->data, mmio->len);
 	else
@@ -135,9 +144,18 @@ static int guest_irq_window(struct uvmm_vcpu *vcpu)
 	return inject_irq(vcpu->ctx);
 }
 
+/* A halted guest goes on when it waits for the interrupt that it asked for. */
+static int guest_hlt(struct uvmm_vcpu *vcpu)
+{
+	struct guest_cpu *cpu = vcpu->ctx;
+
+	return cpu->irq_wanted ? inject_irq(cpu) : GUEST_EXITED;
+}
+
 static const struct uvmm_ops guest_ops = {
 	.io = guest_io,
 	.mmio = guest_mmio,
+	.hlt = guest_hlt,
 	.irq_window = guest_irq_window,
 };
 

@@ -8,12 +8,12 @@
 #include "proto.h"
 
 /* How a payload starts and what it may do. */
-#define PAYLOAD_PROT	(1U << 0)	/* starts in 32-bit protected mode */
-#define PAYLOAD_REAL	(1U << 1)	/* starts in real mode */
-#define PAYLOAD_SWITCH	(1U << 2)	/* ... and changes modes */
-#define PAYLOAD_SMP	(1U << 3)	/* needs two vCPUs */
-#define PAYLOAD_SHUTDOWN (1U << 4)	/* must end in KVM_EXIT_SHUTDOWN */
-#define PAYLOAD_HOSTILE	(1U << 5)	/* may end in any exit, but must end */
+#define PAYLOAD_PROT	BIT(0)	/* starts in 32-bit protected mode */
+#define PAYLOAD_REAL	BIT(1)	/* starts in real mode */
+#define PAYLOAD_SWITCH	BIT(2)	/* ... and changes modes */
+#define PAYLOAD_SMP	BIT(3)	/* needs two vCPUs */
+#define PAYLOAD_SHUTDOWN BIT(4)	/* must end in KVM_EXIT_SHUTDOWN */
+#define PAYLOAD_HOSTILE	BIT(5)	/* may end in any exit, but must end */
 
 struct payload {
 	const char *name;
@@ -58,6 +58,7 @@ struct guest {
 	u8 mmio[4096];
 	u8 string[8192];
 	u32 string_out, string_in;
+	unsigned int stray_mmio;
 	/* Called at the marks of the timed region. */
 	void (*mark)(struct guest *guest, bool begin);
 	void *ctx;

@@ -168,10 +168,10 @@ static bool report(unsigned int nr, const struct payload *payload, const struct 
 	} else if (result->end == GUEST_SKIPPED) {
 		printf("ok %u - %s # SKIP the CPU lacks it\n", nr, payload->name);
 	} else {
-		if (payload->flags & PAYLOAD_HOSTILE)
+		if (result->end == GUEST_EXITED)
 			printf("# %s ended with exit %u %s\n", payload->name,
 			       result->exit_reason, uvmm_exit_name(result->exit_reason));
-		else
+		else if (!(payload->flags & PAYLOAD_HOSTILE))
 			printf("# checksum %s %016llx\n", payload->name,
 			       guest_mix(result->ctl.checksum, result->ctl.data_sum));
 		printf("ok %u - %s\n", nr, payload->name);
@@ -192,8 +192,8 @@ static bool selected(const struct payload *payload, char **names)
 
 static void usage(void)
 {
-	fprintf(stderr, "usage: guests [--node PATH] [--paging ept|shadow] [--cpus N] [--list] "
-		"[NAME...]\n");
+	fputs("Usage: guests [--node PATH] [--paging ept|shadow] [--cpus N] [--list] [NAME...]\n",
+	      stderr);
 	exit(2);
 }
 

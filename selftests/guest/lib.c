@@ -2,7 +2,7 @@
 /* Talking to the host, checksums, and the two functions that the compiler wants. */
 #include "rt.h"
 
-_Static_assert(offsetof(struct guest_ctl, checksum) == GUEST_CTL_SUM, "real.S relies on it");
+static_assert(offsetof(struct guest_ctl, checksum) == GUEST_CTL_SUM, "real.S relies on it");
 
 #define SPINS_PER_YIELD 1000
 

@@ -5,36 +5,36 @@
 
 #include "proto.h"
 
-#define CR0_WP		(1UL << 16)
-#define CR0_PG		(1UL << 31)
-#define CR4_PGE		(1UL << 7)
-#define CR4_PCIDE	(1UL << 17)
-#define CR4_SMEP	(1UL << 20)
-#define CR4_SMAP	(1UL << 21)
+#define CR0_WP		BIT(16)
+#define CR0_PG		BIT(31)
+#define CR4_PGE		BIT(7)
+#define CR4_PCIDE	BIT(17)
+#define CR4_SMEP	BIT(20)
+#define CR4_SMAP	BIT(21)
 
 #define MSR_EFER	0xc0000080
-#define EFER_NX		(1UL << 11)
+#define EFER_NX		BIT(11)
 
-#define PTE_P		(1UL << 0)
-#define PTE_W		(1UL << 1)
-#define PTE_U		(1UL << 2)
-#define PTE_A		(1UL << 5)
-#define PTE_D		(1UL << 6)
-#define PTE_PS		(1UL << 7)
-#define PTE_G		(1UL << 8)
-#define PTE_ANON	(1UL << 9)	/* software: the mapping owns one reference to the page */
-#define PTE_RSVD	(1UL << 51)	/* above any MAXPHYADDR that we meet */
-#define PTE_NX		(1UL << 63)
+#define PTE_P		BIT(0)
+#define PTE_W		BIT(1)
+#define PTE_U		BIT(2)
+#define PTE_A		BIT(5)
+#define PTE_D		BIT(6)
+#define PTE_PS		BIT(7)
+#define PTE_G		BIT(8)
+#define PTE_ANON	BIT(9)	/* software: the mapping owns one reference to the page */
+#define PTE_RSVD	BIT(51)	/* above any MAXPHYADDR that we meet */
+#define PTE_NX		BIT(63)
 #define PTE_ADDR	0x000ffffffffff000UL
 #define PTE_KERNEL	(PTE_P | PTE_W | PTE_A | PTE_D)
 #define PTE_USER	(PTE_KERNEL | PTE_U)
 #define PTE_READ	(PTE_P | PTE_A)
 
-#define PF_P		(1UL << 0)
-#define PF_W		(1UL << 1)
-#define PF_U		(1UL << 2)
-#define PF_RSVD		(1UL << 3)
-#define PF_FETCH	(1UL << 4)
+#define PF_P		BIT(0)
+#define PF_W		BIT(1)
+#define PF_U		BIT(2)
+#define PF_RSVD		BIT(3)
+#define PF_FETCH	BIT(4)
 
 #define VEC_DE		0
 #define VEC_DB		1
@@ -65,9 +65,8 @@
 
 #define READ_ONCE(x)	(*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
-#define barrier()	__asm__ volatile("" ::: "memory")
 
-#define USER		__attribute__((section(".user"), noinline))
+#define USER		__section(".user")
 
 struct regs {
 	u64 r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
@@ -89,7 +88,7 @@ struct cpu {
 		u64 reserved1[11];
 		u16 reserved2;
 		u16 iomap;
-	} __attribute__((packed)) tss;
+	} __packed tss;
 	u64 gdt[8];
 };
 
@@ -102,7 +101,7 @@ static inline struct cpu *this_cpu(void)
 	u64 rsp;
 
 	__asm__ volatile("mov %%rsp, %0" : "=r"(rsp));
-	return (struct cpu *)(rsp & ~((1UL << GUEST_STACK_SHIFT) - 1));
+	return (struct cpu *)(rsp & ~(BIT(GUEST_STACK_SHIFT) - 1));
 }
 
 /* entry.S */
@@ -112,6 +111,7 @@ u64 user_enter(u64 rip, u64 arg);
 /* trap.c */
 void trap_init(u64 id);
 void trap_set_hook(unsigned int vector, trap_hook hook);
+void trap_gate_present(unsigned int vector, bool present);
 extern u64 user_rflags;
 
 /* What guarded() and the probes return for a trap. */
@@ -224,6 +224,7 @@ static inline void write_cr##n(u64 value) \
 { \
 	__asm__ volatile("mov %0, %%cr" #n : : "r"(value) : "memory"); \
 }
+
 DEFINE_CR(0)
 DEFINE_CR(2)
 DEFINE_CR(3)

@@ -28,7 +28,7 @@ static void load_table(const char *what, u64 base, u16 limit)
 	struct {
 		u16 limit;
 		u64 base;
-	} __attribute__((packed)) desc = { limit, base };
+	} __packed desc = { limit, base };
 
 	if (*what == 'g')
 		__asm__ volatile("lgdt %0" : : "m"(desc));
@@ -72,6 +72,13 @@ void trap_init(u64 id)
 void trap_set_hook(unsigned int vector, trap_hook hook)
 {
 	hooks[vector] = hook;
+}
+
+void trap_gate_present(unsigned int vector, bool present)
+{
+	u64 bit = 1UL << 47;
+
+	idt[vector][0] = present ? idt[vector][0] | bit : idt[vector][0] & ~bit;
 }
 
 /* End the innermost guarded() with the given result. */

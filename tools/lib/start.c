@@ -5,16 +5,16 @@
 #include <sys/ioctl.h>
 #include "uvmm.h"
 
-#define CR0_PE		(1UL << 0)
-#define CR0_MP		(1UL << 1)
-#define CR0_ET		(1UL << 4)
-#define CR0_NE		(1UL << 5)
-#define CR0_WP		(1UL << 16)
-#define CR0_PG		(1UL << 31)
-#define CR4_PAE		(1UL << 5)
-#define EFER_LME	(1UL << 8)
-#define EFER_LMA	(1UL << 10)
-#define EFER_NX		(1UL << 11)
+#define CR0_PE		BIT(0)
+#define CR0_MP		BIT(1)
+#define CR0_ET		BIT(4)
+#define CR0_NE		BIT(5)
+#define CR0_WP		BIT(16)
+#define CR0_PG		BIT(31)
+#define CR4_PAE		BIT(5)
+#define EFER_LME	BIT(8)
+#define EFER_LMA	BIT(10)
+#define EFER_NX		BIT(11)
 
 #define PTE_TABLE	0x67	/* present, writable, user, accessed, dirty */
 #define PTE_LARGE	0xe3	/* present, writable, accessed, dirty, 2M; supervisor */
