@@ -12,6 +12,10 @@
 #define __always_inline	inline __attribute__((__always_inline__))
 #endif
 #define __maybe_unused	__attribute__((__unused__))
+#define noinline	__attribute__((__noinline__))
+#define fallthrough	__attribute__((__fallthrough__))
+#define __force
+#define __user
 #define __must_check	__attribute__((__warn_unused_result__))
 
 #endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Locks that know who holds them. The tests run in one thread, so a lock that
+ * is not free when it is taken is a deadlock.
+ */
+#ifndef UNIT_LINUX_SPINLOCK_H
+#define UNIT_LINUX_SPINLOCK_H
+
+#include <linux/bug.h>
+#include <linux/lockdep.h>
+#include <linux/types.h>
+
+typedef struct {
+	int readers;
+	bool held;
+} rwlock_t;
+
+typedef rwlock_t spinlock_t;
+typedef rwlock_t raw_spinlock_t;
+
+/* How many spinning locks are held: sleeping is a bug then. */
+extern int unit_atomic_depth;
+
+static inline void rwlock_init(rwlock_t *l)
+{
+	*l = (rwlock_t) {};
+}
+
+static inline void write_lock(rwlock_t *l)
+{
+	WARN_ON(l->readers || l->held);
+	l->held = true;
+	unit_atomic_depth++;
+}
+
+static inline void write_unlock(rwlock_t *l)
+{
+	WARN_ON(!l->held);
+	l->held = false;
+	unit_atomic_depth--;
+}
+
+static inline bool write_trylock(rwlock_t *l)
+{
+	if (l->readers || l->held)
+		return false;
+	write_lock(l);
+	return true;
+}
+
+static inline void read_lock(rwlock_t *l)
+{
+	WARN_ON(l->held);
+	l->readers++;
+	unit_atomic_depth++;
+}
+
+static inline void read_unlock(rwlock_t *l)
+{
+	WARN_ON(!l->readers);
+	l->readers--;
+	unit_atomic_depth--;
+}
+
+#define rwlock_needbreak(l)		0
+#define spin_needbreak(l)		0
+#define DEFINE_SPINLOCK(name)		spinlock_t name
+#define DEFINE_RWLOCK(name)		rwlock_t name
+#define spin_lock_init(l)		rwlock_init(l)
+#define spin_lock(l)			write_lock(l)
+#define spin_unlock(l)			write_unlock(l)
+#define spin_trylock(l)			write_trylock(l)
+#define spin_lock_irqsave(l, f)		({ (void)(f); write_lock(l); })
+#define spin_unlock_irqrestore(l, f)	({ (void)(f); write_unlock(l); })
+#define cond_resched_rwlock_write(l)	({ (void)(l); 0; })
+#define cond_resched_rwlock_read(l)	({ (void)(l); 0; })
+#define cond_resched_lock(l)		({ (void)(l); 0; })
+
+#endif

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Allocators, RCU and warnings for mmu/ in user space. Pages come from one
+ * arena with simulated physical addresses; freed ones are poisoned and reused
+ * as late as possible, so that whoever still walks them is found.
+ */
+#include <linux/bug.h>
+#include <linux/mm.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <sanitizer/asan_interface.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include "random.h"
+#include "shim.h"
+
+#define ARENA_PAGES	16384u
+/* Not zero, and high enough that an address is hard to mistake for data. */
+#define ARENA_PA	0x700000000ull
+
+unsigned int shim_fail_percent;
+long shim_pages;
+long shim_objects;
+int unit_atomic_depth;
+int unit_rcu_depth;
+
+static unsigned char *arena;
+static struct page arena_page[ARENA_PAGES];
+static bool arena_live[ARENA_PAGES];
+static unsigned int free_queue[ARENA_PAGES + 1];
+static unsigned int free_head, free_tail;
+
+void unit_bug(const char *what, const char *file, int line)
+{
+	fflush(stdout);
+	fprintf(stderr, "# WARN_ON(%s) at %s:%d\n", what, file, line);
+	abort();
+}
+
+static bool fail(gfp_t gfp)
+{
+	if (gfp & GFP_KERNEL)
+		WARN_ON(unit_atomic_depth || unit_rcu_depth);
+	return shim_fail_percent && chance(shim_fail_percent);
+}
+
+static void arena_init(void)
+{
+	size_t size = (size_t)ARENA_PAGES << PAGE_SHIFT;
+
+	arena = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (arena == MAP_FAILED)
+		abort();
+	ASAN_POISON_MEMORY_REGION(arena, size);
+	for (unsigned int i = 0; i < ARENA_PAGES; i++)
+		free_queue[free_tail++] = i;
+}
+
+unsigned long __get_free_page(gfp_t gfp)
+{
+	unsigned int index;
+	unsigned char *page;
+
+	if (!arena)
+		arena_init();
+	if (fail(gfp))
+		return 0;
+	if (free_head == free_tail) {
+		fprintf(stderr, "# the arena of table pages is used up\n");
+		abort();
+	}
+	index = free_queue[free_head];
+	free_head = (free_head + 1) % (ARENA_PAGES + 1);
+	page = arena + ((size_t)index << PAGE_SHIFT);
+	ASAN_UNPOISON_MEMORY_REGION(page, PAGE_SIZE);
+	memset(page, gfp & __GFP_ZERO ? 0 : 0xa5, PAGE_SIZE);
+	arena_live[index] = true;
+	arena_page[index].private = 0;
+	shim_pages++;
+	return (unsigned long)page;
+}
+
+static unsigned int arena_index(const void *addr)
+{
+	size_t offset = (const unsigned char *)addr - arena;
+
+	WARN_ON(!arena || offset >= (size_t)ARENA_PAGES << PAGE_SHIFT);
+	return offset >> PAGE_SHIFT;
+}
+
+void free_page(unsigned long addr)
+{
+	unsigned int index;
+
+	if (!addr)
+		return;
+	index = arena_index((void *)addr);
+	WARN_ON(!arena_live[index] || addr & ~PAGE_MASK);
+	arena_live[index] = false;
+	ASAN_POISON_MEMORY_REGION((void *)addr, PAGE_SIZE);
+	free_queue[free_tail] = index;
+	free_tail = (free_tail + 1) % (ARENA_PAGES + 1);
+	shim_pages--;
+}
+
+phys_addr_t unit_virt_to_phys(const void *addr)
+{
+	arena_index(addr);
+	return ARENA_PA + ((const unsigned char *)addr - arena);
+}
+
+void *unit_phys_to_virt(phys_addr_t pa)
+{
+	void *addr = arena + (pa - ARENA_PA);
+
+	arena_index(addr);
+	return addr;
+}
+
+struct page *unit_virt_to_page(const void *addr)
+{
+	return &arena_page[arena_index(addr)];
+}
+
+void *page_address(const struct page *page)
+{
+	return arena + ((size_t)(page - arena_page) << PAGE_SHIFT);
+}
+
+bool shim_page_live(u64 pa)
+{
+	u64 index = (pa - ARENA_PA) >> PAGE_SHIFT;
+
+	return pa >= ARENA_PA && index < ARENA_PAGES && arena_live[index];
+}
+
+void *kmalloc(size_t size, gfp_t gfp)
+{
+	void *p;
+
+	if (fail(gfp))
+		return NULL;
+	p = malloc(size);
+	memset(p, gfp & __GFP_ZERO ? 0 : 0xa5, size);
+	shim_objects++;
+	return p;
+}
+
+void kfree(const void *p)
+{
+	if (p)
+		shim_objects--;
+	free((void *)p);
+}
+
+struct kmem_cache *kmem_cache_create(const char *name, size_t size, size_t align,
+				     unsigned int flags, void (*ctor)(void *object))
+{
+	struct kmem_cache *cache = kmalloc(sizeof(*cache), GFP_KERNEL);
+
+	if (cache)
+		*cache = (struct kmem_cache) { .size = size };
+	return cache;
+}
+
+void kmem_cache_destroy(struct kmem_cache *cache)
+{
+	if (!cache)
+		return;
+	WARN_ON(cache->in_use);
+	kfree(cache);
+}
+
+void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp)
+{
+	void *p = kmalloc(cache->size, gfp);
+
+	cache->in_use += !!p;
+	return p;
+}
+
+void kmem_cache_free(struct kmem_cache *cache, void *p)
+{
+	if (!p)
+		return;
+	cache->in_use--;
+	kfree(p);
+}
+
+static struct rcu_head *rcu_queue;
+
+void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
+{
+	head->func = func;
+	head->next = rcu_queue;
+	rcu_queue = head;
+}
+
+/* A grace period: there is no reader, or the one thread would wait forever. */
+void unit_rcu_barrier(void)
+{
+	WARN_ON(unit_rcu_depth);
+	while (rcu_queue) {
+		struct rcu_head *head = rcu_queue;
+
+		rcu_queue = head->next;
+		head->func(head);
+	}
+}
