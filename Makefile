@@ -57,6 +57,9 @@ style: deps-style
 headers: shadow-tree
 	@tools/check/headers.sh $(KDIR) $(TOP)/build/headers/$(KERNEL)
 
+docs: deps-docs
+	@tools/check/docs.sh
+
 source-tree: deps-style
 	@tools/lint/source.sh
 
@@ -71,7 +74,7 @@ demo bench: %: deps-%
 	@tools/bench/$@
 
 clean:
-	rm -rf build/module build/headers build/check build/unit build/api build/guest build/lib build/bench
+	rm -rf build/module build/headers build/check build/docs build/unit build/api build/guest build/lib build/bench
 	rm -f umbra.ko
 
 distclean: clean
@@ -88,6 +91,7 @@ Umbra: shadow paging and EPT, side by side, in one KVM-compatible module.
   make sparse          sparse over every source, zero warnings
   make style           checkpatch --strict, see tools/lint/checkpatch.conf
   make headers         each header compiles on its own
+  make docs            Documentation as HTML in build/docs, and what it must name
   make modules_install install umbra.ko and the udev rule (0660 root:kvm)
   make clean           remove what was built; distclean also drops cached kernels
 
@@ -102,5 +106,5 @@ export HELP
 help:
 	@echo "$$HELP"
 
-.PHONY: all module shadow-tree modules_install sparse style headers source-tree \
+.PHONY: all module shadow-tree modules_install sparse style headers docs source-tree \
 	unit check demo bench clean distclean help

@@ -5,7 +5,7 @@
 build_stages="build_6_1 build_6_12 build_debug build_programs"
 test_stages="guests_2cpus guests_1cpu host life api_ept api_shadow hotplug perf
 	guests_debug guests_6_12 unit style headers_6_1 headers_6_12 sparse_6_1
-	sparse_6_12 files"
+	sparse_6_12 docs files"
 closing_stages="checksums"
 
 # On this machine's own VMX there is one kernel, the running one, and no counter
@@ -13,7 +13,7 @@ closing_stages="checksums"
 if [ "${HOST:-emulated}" = native ]; then
 	build_stages="build_native build_programs"
 	test_stages="guests_1cpu guests_2cpus life api_ept api_shadow hotplug unit
-		style headers_6_1 headers_6_12 sparse_6_1 sparse_6_12 files"
+		style headers_6_1 headers_6_12 sparse_6_1 sparse_6_12 docs files"
 fi
 
 quiet_make()
@@ -36,6 +36,7 @@ stage_sparse_6_12() { quiet_make KVER=6.12 sparse; }
 stage_headers_6_1() { quiet_make KVER=6.1 headers; }
 stage_headers_6_12() { quiet_make KVER=6.12 headers; }
 stage_style() { "$here/style.sh"; }
+stage_docs() { "$here/docs.sh"; }
 stage_files() { "$here/files.sh"; }
 stage_unit() { tap_run "unit" timeout 600 make -s --no-print-directory unit; }
 

@@ -25,13 +25,16 @@ one_round() # PAGING
 		rmmod umbra
 }
 
-# In KiB, with nothing in the caches that could be dropped.
+# In KiB: all that is neither free nor user space's or the page cache's, with
+# nothing kept back for later.
 memory_used()
 {
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
+	echo 1 >/proc/sys/vm/compact_memory
 	sleep 1
-	awk '/^(Slab|PageTables|KernelStack|Percpu|VmallocUsed):/ { sum += $2 }
+	awk '/^MemTotal:/ { sum += $2 }
+		/^(MemFree|Buffers|Cached|AnonPages):/ { sum -= $2 }
 		END { print sum }' /proc/meminfo
 }
 
