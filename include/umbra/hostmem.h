@@ -88,7 +88,7 @@ int umbra_guest_write(struct umbra_mmu *mmu, gpa_t gpa, const void *data, unsign
  * @gpa: guest physical address, aligned to @len
  * @old: expected value; receives the value found when it differs
  * @new: new value
- * @len: 4 or 8 bytes
+ * @len: 1, 2, 4 or 8 bytes
  *
  * Context: may sleep.
  * Return: 0 when exchanged, -EAGAIN when the value differed, -EFAULT.

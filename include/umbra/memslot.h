@@ -41,7 +41,7 @@ struct umbra_memslot {
 
 /**
  * struct umbra_memslots - one published set
- * @generation: grows by one with each published set; odd never occurs
+ * @generation: grows by one with each published set
  * @nr: how many slots
  * @last: index of the slot that was found last, a hint without a lock
  * @slot: sorted by @base_gfn, not overlapping
@@ -69,6 +69,32 @@ struct umbra_memslot *umbra_memslot_find(struct umbra_memslots *slots, gfn_t gfn
  * @gfn: guest frame number
  */
 struct umbra_memslot *umbra_gfn_to_slot(struct umbra_mmu *mmu, gfn_t gfn);
+
+/**
+ * umbra_memslots_current() - the published set of @mmu
+ * @mmu: the VM's MMU; the caller holds mmu->srcu or slots_lock
+ */
+struct umbra_memslots *umbra_memslots_current(struct umbra_mmu *mmu);
+
+/**
+ * umbra_memslots_overlap() - is a part of a range taken?
+ * @slots: a set
+ * @base: first gfn
+ * @npages: length, not zero
+ * @skip: a slot that does not count, or NULL
+ */
+bool umbra_memslots_overlap(const struct umbra_memslots *slots, gfn_t base,
+			    unsigned long npages, const struct umbra_memslot *skip);
+
+/**
+ * umbra_memslots_rebuild() - fill a new set from an old one
+ * @to: room for the result
+ * @from: the published set
+ * @drop: slot to leave out, or NULL
+ * @add: slot to put in, or NULL; overlaps nothing but @drop
+ */
+void umbra_memslots_rebuild(struct umbra_memslots *to, const struct umbra_memslots *from,
+			    const struct umbra_memslot *drop, struct umbra_memslot *add);
 
 static inline bool umbra_memslot_has(const struct umbra_memslot *slot, gfn_t gfn)
 {

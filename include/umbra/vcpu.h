@@ -13,6 +13,7 @@
 #include <linux/kvm.h>
 #include <linux/mutex.h>
 #include <linux/preempt.h>
+#include <umbra/emulate.h>
 #include <umbra/mmu.h>
 #include <umbra/types.h>
 #include <umbra/vm.h>
@@ -45,6 +46,9 @@ enum umbra_request {
 #define UMBRA_VCPU_MMAP_PAGES	3
 
 #define UMBRA_MAX_CPUID		256
+
+/* Leaves found without a search: 32 basic, 16 hypervisor, 32 extended ones. */
+#define UMBRA_CPUID_HINTS	80
 
 /* Per-vCPU counters; names as in KVM where the meaning is the same. */
 struct umbra_vcpu_stat {
@@ -90,9 +94,13 @@ struct umbra_vcpu_stat {
  * @mp_state: KVM_MP_STATE_*
  * @cpuid: table set by KVM_SET_CPUID2
  * @nr_cpuid: entries used
+ * @cpuid_hint: where the first entry of a common leaf is in @cpuid
  * @apic_base: MSR_IA32_APICBASE, kept for user space's local APIC
  * @cr8: task priority for user space's local APIC
  * @guest_fpu: guest FPU state, swapped around KVM_RUN
+ * @emu: the instruction under emulation, if any
+ * @complete: what the next KVM_RUN has to finish first, or NULL
+ * @complete_rip: linear address of the instruction that @complete skips
  * @stat: counters
  */
 struct umbra_vcpu {
@@ -102,7 +110,7 @@ struct umbra_vcpu {
 	int cpu;
 	int mode;
 	unsigned long requests;
-	struct mutex mutex;
+	struct mutex mutex;	/* all but what the comments above except */
 	struct kvm_run *run;
 	void *pio_page;
 	void *coalesced_page;
@@ -116,9 +124,13 @@ struct umbra_vcpu {
 	u32 mp_state;
 	struct kvm_cpuid_entry2 *cpuid;
 	unsigned int nr_cpuid;
+	u16 cpuid_hint[UMBRA_CPUID_HINTS];
 	u64 apic_base;
 	u64 cr8;
 	struct fpu_guest guest_fpu;
+	struct umbra_emu emu;
+	int (*complete)(struct umbra_vcpu *vcpu);
+	u64 complete_rip;
 
 	struct umbra_vcpu_stat stat;
 };

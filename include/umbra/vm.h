@@ -13,6 +13,7 @@
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
 #include <linux/refcount.h>
+#include <linux/xarray.h>
 #include <umbra/mmu.h>
 #include <umbra/types.h>
 
@@ -29,17 +30,21 @@ struct umbra_vcpu;
  * @vcpu: L for writing; entries never change once set, readers use
  *	umbra_vm_vcpu() after an acquire-read of @nr_vcpus
  * @nr_vcpus: L for writing
+ * @slot_ids: S: slots by user space's number
+ * @slot_pages: S: sum of all slots' sizes
  * @name: C: for stats and the log, "umbra-PID"
  */
 struct umbra_vm {
 	struct mm_struct *mm;
-	struct mutex lock;
-	struct mutex slots_lock;
+	struct mutex lock;		/* L */
+	struct mutex slots_lock;	/* S */
 	refcount_t users;
 	struct umbra_mmu mmu;
 	struct mmu_notifier notifier;
 	struct umbra_vcpu *vcpu[UMBRA_MAX_VCPUS];
 	unsigned int nr_vcpus;
+	struct xarray slot_ids;
+	unsigned long slot_pages;
 	char name[24];
 };
 
@@ -55,5 +60,18 @@ static inline struct umbra_vm *mmu_to_vm(struct umbra_mmu *mmu)
  */
 void umbra_vm_get(struct umbra_vm *vm);
 void umbra_vm_put(struct umbra_vm *vm);
+
+/**
+ * umbra_vm_vcpu() - the vCPU with index @i, for readers without vm->lock
+ * @vm: the VM
+ * @i: index
+ *
+ * Return: the vCPU, NULL when there are not so many.
+ */
+static inline struct umbra_vcpu *umbra_vm_vcpu(struct umbra_vm *vm, unsigned int i)
+{
+	/* Pairs with the release in umbra_vcpu_create(). */
+	return i < smp_load_acquire(&vm->nr_vcpus) ? vm->vcpu[i] : NULL;
+}
 
 #endif /* _UMBRA_VM_H */

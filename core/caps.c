@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+/* KVM_CHECK_EXTENSION and KVM_ENABLE_CAP. */
+#include <linux/cpumask.h>
+#include <linux/kvm.h>
+#include <linux/umbra.h>
+#include <umbra/types.h>
+#include <umbra/vm.h>
+#include "ioctl.h"
+
+/* What is not listed answers 0; what is listed works. */
+long umbra_check_extension(struct umbra_call *call)
+{
+	switch (call->arg) {
+	case KVM_CAP_USER_MEMORY:
+	case KVM_CAP_DESTROY_MEMORY_REGION_WORKS:
+	case KVM_CAP_JOIN_MEMORY_REGIONS_WORKS:
+	case KVM_CAP_READONLY_MEM:
+	case KVM_CAP_SYNC_MMU:
+	case KVM_CAP_HLT:
+	case KVM_CAP_SET_TSS_ADDR:
+	case KVM_CAP_SET_IDENTITY_MAP_ADDR:
+	case KVM_CAP_EXT_CPUID:
+	case KVM_CAP_NOP_IO_DELAY:
+	case KVM_CAP_MP_STATE:
+	case KVM_CAP_USER_NMI:
+	case KVM_CAP_VCPU_EVENTS:
+	case KVM_CAP_DEBUGREGS:
+	case KVM_CAP_ENABLE_CAP_VM:
+	case KVM_CAP_CHECK_EXTENSION_VM:
+	case KVM_CAP_GET_TSC_KHZ:
+	case KVM_CAP_IMMEDIATE_EXIT:
+	case KVM_CAP_BINARY_STATS_FD:
+	case UMBRA_CAP_PAGING_MODE:
+		return 1;
+	case KVM_CAP_NR_VCPUS:
+		return min_t(unsigned int, num_online_cpus(), UMBRA_MAX_VCPUS);
+	case KVM_CAP_MAX_VCPUS:
+		return UMBRA_MAX_VCPUS;
+	case KVM_CAP_MAX_VCPU_ID:
+		return UMBRA_MAX_VCPU_ID;
+	case KVM_CAP_NR_MEMSLOTS:
+		return UMBRA_MAX_SLOTS;
+	default:
+		return 0;
+	}
+}
+
+static long set_paging_mode(struct umbra_vm *vm, const struct kvm_enable_cap *cap)
+{
+	enum umbra_policy old;
+	int ret;
+
+	if (cap->args[1] || cap->args[2] || cap->args[3])
+		return -EINVAL;
+	if (cap->args[0] != UMBRA_PAGING_EPT && cap->args[0] != UMBRA_PAGING_SHADOW)
+		return -EINVAL;
+	if (vm->nr_vcpus)
+		return -EBUSY;
+
+	old = vm->mmu.policy;
+	vm->mmu.policy = cap->args[0] == UMBRA_PAGING_SHADOW ? UMBRA_POLICY_SHADOW :
+							       UMBRA_POLICY_EPT;
+	ret = umbra_mmu_slots_prepare(&vm->mmu);
+	if (ret)
+		vm->mmu.policy = old;
+	return ret;
+}
+
+long umbra_vm_enable_cap(struct umbra_call *call)
+{
+	const struct kvm_enable_cap *cap = call->data;
+
+	if (cap->flags)
+		return -EINVAL;
+	if (cap->cap == UMBRA_CAP_PAGING_MODE)
+		return set_paging_mode(call->vm, cap);
+	return -EINVAL;
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What KVM_GET_SUPPORTED_CPUID reports: the host's CPUID through masks that let
+ * pass only what is virtualised. A feature that is not named here is off.
+ */
+#include <asm/cpufeature.h>
+#include <asm/processor.h>
+#include <linux/minmax.h>
+#include <umbra/types.h>
+#include <umbra/vcpu.h>
+#include "core.h"
+#include "cpuid.h"
+
+/* What the host's kernel turned off, its guests do not get either. */
+#define HOST(word)	(boot_cpu_data.x86_capability[CPUID_##word])
+
+/* Leaves above these have nothing that a guest could use yet. */
+#define MAX_BASIC	0x0000000b
+#define MAX_EXTENDED	0x80000008
+#define HYPERVISOR	0x40000000
+
+/* The bit of a feature in its 32-bit register. */
+#define F(name)		BIT(X86_FEATURE_##name & 31)
+
+static const u32 leaf_1_ecx =
+	F(XMM3) | F(PCLMULQDQ) | F(SSSE3) | F(CX16) | F(PCID) | F(XMM4_1) | F(XMM4_2) |
+	F(MOVBE) | F(POPCNT) | F(AES) | F(RDRAND);
+
+static const u32 leaf_1_edx =
+	F(FPU) | F(VME) | F(DE) | F(PSE) | F(TSC) | F(MSR) | F(PAE) | F(MCE) | F(CX8) |
+	F(APIC) | F(SEP) | F(MTRR) | F(PGE) | F(MCA) | F(CMOV) | F(PAT) | F(PSE36) |
+	F(CLFLUSH) | F(MMX) | F(FXSR) | F(XMM) | F(XMM2) | F(SELFSNOOP);
+
+static const u32 leaf_7_ebx =
+	F(FSGSBASE) | F(BMI1) | F(SMEP) | F(BMI2) | F(ERMS) | F(INVPCID) | F(RDSEED) | F(ADX) |
+	F(SMAP) | F(CLFLUSHOPT) | F(CLWB) | F(SHA_NI);
+
+static const u32 leaf_7_edx = F(FSRM);
+
+static const u32 leaf_80000001_ecx = F(LAHF_LM) | F(ABM) | F(3DNOWPREFETCH);
+
+static const u32 leaf_80000001_edx =
+	F(SYSCALL) | F(NX) | F(GBPAGES) | F(RDTSCP) | F(LM);
+
+/* Invariant TSC; the kernel's own flags for it mean less or more. */
+static const u32 leaf_80000007_edx = BIT(8);
+
+static struct kvm_cpuid_entry2 *add(struct umbra_cpuid_list *list, u32 function)
+{
+	struct kvm_cpuid_entry2 *entry = &list->entry[list->nr++];
+
+	entry->function = function;
+	return entry;
+}
+
+/* Add a leaf as the host has it. */
+static struct kvm_cpuid_entry2 *add_host(struct umbra_cpuid_list *list, u32 function, u32 index)
+{
+	struct kvm_cpuid_entry2 *entry = add(list, function);
+
+	entry->index = index;
+	cpuid_count(function, index, &entry->eax, &entry->ebx, &entry->ecx, &entry->edx);
+	return entry;
+}
+
+static void mask_leaf_1(struct kvm_cpuid_entry2 *entry)
+{
+	/* APIC id and package size are the vCPU's: user space fills them in. */
+	entry->ebx &= 0x0000ffff;
+	entry->ecx &= leaf_1_ecx & HOST(1_ECX);
+	entry->ecx |= F(HYPERVISOR);
+	entry->edx &= leaf_1_edx & HOST(1_EDX);
+}
+
+static void mask_leaf_7(struct kvm_cpuid_entry2 *entry)
+{
+	entry->flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
+	entry->eax = 0;
+	entry->ebx &= leaf_7_ebx & HOST(7_0_EBX);
+	entry->ecx = 0;
+	entry->edx &= leaf_7_edx & HOST(7_EDX);
+}
+
+/* One subleaf per cache, the last one of type 0. */
+static void add_caches(struct umbra_cpuid_list *list)
+{
+	struct kvm_cpuid_entry2 *entry;
+	u32 index = 0;
+
+	do {
+		entry = add_host(list, 4, index++);
+		entry->flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
+		/* How many cores share it is user space's topology. */
+		entry->eax &= 0x00003fff;
+	} while (entry->eax & 0x1f && index < 8);
+}
+
+static void add_basic(struct umbra_cpuid_list *list, u32 function)
+{
+	switch (function) {
+	case 0x1:
+		mask_leaf_1(add_host(list, function, 0));
+		break;
+	case 0x4:
+		add_caches(list);
+		break;
+	case 0x7:
+		mask_leaf_7(add_host(list, function, 0));
+		break;
+	case 0x2:
+		add_host(list, function, 0);
+		break;
+	case 0xb:
+		add(list, function)->flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
+		break;
+	default:
+		/* MONITOR, thermal, direct cache access, performance counters. */
+		add(list, function);
+	}
+}
+
+static void add_hypervisor(struct umbra_cpuid_list *list)
+{
+	static const char signature[12] = "KVMKVMKVM";
+	struct kvm_cpuid_entry2 *entry = add(list, HYPERVISOR);
+
+	entry->eax = HYPERVISOR + 1;
+	memcpy(&entry->ebx, signature, 4);
+	memcpy(&entry->ecx, signature + 4, 4);
+	memcpy(&entry->edx, signature + 8, 4);
+	/* Paravirtual features: none. */
+	add(list, HYPERVISOR + 1);
+}
+
+static void mask_sizes(struct kvm_cpuid_entry2 *entry)
+{
+	/* Four-level EPT reaches 48 bits; five-level guest paging is off. */
+	u32 phys = min_t(u32, umbra_caps.host_maxphyaddr, 48);
+
+	entry->eax = 48 << 8 | phys;
+	entry->ebx = 0;
+	entry->ecx = 0;
+	entry->edx = 0;
+}
+
+static void add_extended(struct umbra_cpuid_list *list, u32 function)
+{
+	struct kvm_cpuid_entry2 *entry;
+
+	switch (function) {
+	case 0x80000001:
+		entry = add_host(list, function, 0);
+		entry->ecx &= leaf_80000001_ecx & HOST(8000_0001_ECX);
+		entry->edx &= leaf_80000001_edx & HOST(8000_0001_EDX);
+		break;
+	case 0x80000007:
+		entry = add_host(list, function, 0);
+		entry->eax = 0;
+		entry->ebx = 0;
+		entry->ecx = 0;
+		entry->edx &= leaf_80000007_edx;
+		break;
+	case 0x80000008:
+		mask_sizes(add_host(list, function, 0));
+		break;
+	default:
+		/* Brand string, caches. */
+		add_host(list, function, 0);
+	}
+}
+
+void umbra_cpuid_host(struct umbra_cpuid_list *list)
+{
+	struct kvm_cpuid_entry2 *entry;
+	u32 function, last;
+
+	entry = add_host(list, 0, 0);
+	last = min_t(u32, entry->eax, MAX_BASIC);
+	entry->eax = last;
+	for (function = 1; function <= last; function++)
+		add_basic(list, function);
+
+	add_hypervisor(list);
+
+	entry = add_host(list, 0x80000000, 0);
+	last = min_t(u32, entry->eax, MAX_EXTENDED);
+	entry->eax = last;
+	for (function = 0x80000001; function <= last; function++)
+		add_extended(list, function);
+}

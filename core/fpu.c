@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KVM_GET_FPU and KVM_SET_FPU. The guest's state rests in vcpu->guest_fpu
+ * whenever the vCPU is not inside KVM_RUN; its layout depends on the host, so
+ * it is reached through the kernel's conversion to the standard XSAVE image.
+ */
+#include <asm/fpu/api.h>
+#include <asm/fpu/types.h>
+#include <linux/kvm.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <umbra/vcpu.h>
+#include "ioctl.h"
+
+/* The standard image up to the header. */
+union fpu_image {
+	struct xregs_state xsave;
+	u8 bytes[sizeof(struct kvm_xsave)];
+};
+
+static union fpu_image *image_get(struct umbra_vcpu *vcpu)
+{
+	union fpu_image *image = kzalloc(sizeof(*image), GFP_KERNEL_ACCOUNT);
+
+	if (image)
+		fpu_copy_guest_fpstate_to_uabi(&vcpu->guest_fpu, image, sizeof(*image),
+					       XFEATURE_MASK_FPSSE, 0);
+	return image;
+}
+
+long umbra_fpu_get(struct umbra_call *call)
+{
+	union fpu_image *image = image_get(call->vcpu);
+	struct kvm_fpu *fpu = call->data;
+	const struct fxregs_state *fx;
+
+	if (!image)
+		return -ENOMEM;
+	fx = &image->xsave.i387;
+	memcpy(fpu->fpr, fx->st_space, sizeof(fpu->fpr));
+	fpu->fcw = fx->cwd;
+	fpu->fsw = fx->swd;
+	fpu->ftwx = fx->twd;
+	fpu->last_opcode = fx->fop;
+	fpu->last_ip = fx->rip;
+	fpu->last_dp = fx->rdp;
+	memcpy(fpu->xmm, fx->xmm_space, sizeof(fpu->xmm));
+	fpu->mxcsr = fx->mxcsr;
+	kfree(image);
+	return 0;
+}
+
+/* The kernel refuses an MXCSR with reserved bits: FXRSTOR would fault on it. */
+long umbra_fpu_set(struct umbra_call *call)
+{
+	union fpu_image *image = image_get(call->vcpu);
+	const struct kvm_fpu *fpu = call->data;
+	struct fxregs_state *fx;
+	int ret;
+
+	if (!image)
+		return -ENOMEM;
+	fx = &image->xsave.i387;
+	memcpy(fx->st_space, fpu->fpr, sizeof(fpu->fpr));
+	fx->cwd = fpu->fcw;
+	fx->swd = fpu->fsw;
+	fx->twd = fpu->ftwx;
+	fx->fop = fpu->last_opcode;
+	fx->rip = fpu->last_ip;
+	fx->rdp = fpu->last_dp;
+	memcpy(fx->xmm_space, fpu->xmm, sizeof(fpu->xmm));
+	fx->mxcsr = fpu->mxcsr;
+	image->xsave.header.xfeatures = XFEATURE_MASK_FPSSE;
+	ret = fpu_copy_uabi_to_guest_fpstate(&call->vcpu->guest_fpu, image, XFEATURE_MASK_FPSSE,
+					     NULL);
+	kfree(image);
+	return ret;
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Guest memory as the host sees it. A slot's host addresses were checked with
+ * access_ok() when it was made; what is mapped there is up to user space, at
+ * any moment.
+ */
+#include <linux/kvm.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/swap.h>
+#include <linux/uaccess.h>
+#include <umbra/compat.h>
+#include <umbra/hostmem.h>
+#include <umbra/memslot.h>
+#include <umbra/mmu.h>
+
+static void __user *slot_user(const struct umbra_memslot *slot, gpa_t gpa)
+{
+	hva_t hva = umbra_memslot_hva(slot, umbra_gpa_to_gfn(gpa));
+
+	return (void __user *)(hva + offset_in_page(gpa));
+}
+
+/* Without mmap_lock and without faulting; try for write rights at once. */
+static bool get_fast(hva_t hva, struct umbra_hostpage *out)
+{
+	if (get_user_pages_fast_only(hva, 1, FOLL_WRITE, &out->page) != 1)
+		return false;
+	out->pfn = page_to_pfn(out->page);
+	out->writable = true;
+	return true;
+}
+
+static int get_slow(hva_t hva, bool write, struct umbra_hostpage *out)
+{
+	unsigned int flags = FOLL_HWPOISON | (write ? FOLL_WRITE : 0);
+	long nr = get_user_pages_unlocked(hva, 1, &out->page, flags);
+
+	if (nr != 1)
+		return nr < 0 ? nr : -EFAULT;
+	out->pfn = page_to_pfn(out->page);
+	out->writable = write;
+	return 0;
+}
+
+/* Device memory and the like: no page to hold, the mmu_notifier guards it. */
+static int get_pfnmap(hva_t hva, bool write, struct umbra_hostpage *out)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	unsigned long pfn;
+	bool unlocked;
+	int ret;
+
+	mmap_read_lock(mm);
+retry:
+	unlocked = false;
+	ret = -EFAULT;
+	vma = vma_lookup(mm, hva);
+	if (!vma || !(vma->vm_flags & (VM_IO | VM_PFNMAP)) ||
+	    !(vma->vm_flags & (write ? VM_WRITE : VM_READ)))
+		goto out;
+	ret = umbra_follow_pfnmap(vma, hva, &pfn, &out->writable);
+	if (ret || (write && !out->writable)) {
+		ret = fixup_user_fault(mm, hva, write ? FAULT_FLAG_WRITE : 0, &unlocked);
+		if (unlocked && !ret)
+			goto retry;
+		if (!ret)
+			ret = umbra_follow_pfnmap(vma, hva, &pfn, &out->writable);
+		if (!ret && write && !out->writable)
+			ret = -EFAULT;
+	}
+	if (ret)
+		goto out;
+	out->pfn = pfn;
+	out->page = NULL;
+out:
+	mmap_read_unlock(mm);
+	return ret;
+}
+
+int umbra_hostpage_get(const struct umbra_memslot *slot, gfn_t gfn, bool write,
+		       struct umbra_hostpage *out)
+{
+	hva_t hva = umbra_memslot_hva(slot, gfn);
+	bool readonly = slot->flags & KVM_MEM_READONLY;
+	struct umbra_hostpage again;
+	int ret;
+
+	if (write && readonly)
+		return -EFAULT;
+	if (!readonly && get_fast(hva, out))
+		return 0;
+
+	ret = get_slow(hva, write, out);
+	if (ret == -EFAULT || ret == -EINVAL)
+		ret = get_pfnmap(hva, write, out);
+	if (ret)
+		return ret;
+	if (readonly) {
+		out->writable = false;
+		return 0;
+	}
+	/* Brought in for reading: a private page may be writable now. */
+	if (!out->writable && out->page && get_fast(hva, &again)) {
+		umbra_hostpage_put(out, false);
+		*out = again;
+	}
+	return 0;
+}
+
+void umbra_hostpage_put(struct umbra_hostpage *hp, bool dirty)
+{
+	if (!hp->page)
+		return;
+	if (!PageReserved(hp->page)) {
+		if (dirty)
+			SetPageDirty(hp->page);
+		mark_page_accessed(hp->page);
+	}
+	put_page(hp->page);
+	hp->page = NULL;
+}
+
+/* How much of an access at @gpa lies in its page. */
+static unsigned int chunk(gpa_t gpa, unsigned int len)
+{
+	return min_t(unsigned int, len, PAGE_SIZE - offset_in_page(gpa));
+}
+
+/* A page-table entry, which the guest may be writing, is read in one access. */
+static int load_user(void *data, const void __user *uaddr, unsigned int len)
+{
+	if (len == sizeof(u64) && IS_ALIGNED((unsigned long)uaddr, sizeof(u64)))
+		return __get_user(*(u64 *)data, (const u64 __user *)uaddr);
+	if (len == sizeof(u32) && IS_ALIGNED((unsigned long)uaddr, sizeof(u32)))
+		return __get_user(*(u32 *)data, (const u32 __user *)uaddr);
+	return __copy_from_user(data, uaddr, len) ? -EFAULT : 0;
+}
+
+int umbra_guest_read(struct umbra_mmu *mmu, gpa_t gpa, void *data, unsigned int len)
+{
+	while (len) {
+		struct umbra_memslot *slot = umbra_gfn_to_slot(mmu, umbra_gpa_to_gfn(gpa));
+		unsigned int n = chunk(gpa, len);
+
+		if (!slot || load_user(data, slot_user(slot, gpa), n))
+			return -EFAULT;
+		gpa += n;
+		data += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int umbra_guest_read_atomic(struct umbra_mmu *mmu, gpa_t gpa, void *data, unsigned int len)
+{
+	int ret;
+
+	pagefault_disable();
+	ret = umbra_guest_read(mmu, gpa, data, len);
+	pagefault_enable();
+	return ret;
+}
+
+static struct umbra_memslot *writable_slot(struct umbra_mmu *mmu, gpa_t gpa)
+{
+	struct umbra_memslot *slot = umbra_gfn_to_slot(mmu, umbra_gpa_to_gfn(gpa));
+
+	return slot && !(slot->flags & KVM_MEM_READONLY) ? slot : NULL;
+}
+
+int umbra_guest_write(struct umbra_mmu *mmu, gpa_t gpa, const void *data, unsigned int len)
+{
+	while (len) {
+		struct umbra_memslot *slot = writable_slot(mmu, gpa);
+		unsigned int n = chunk(gpa, len);
+
+		if (!slot || __copy_to_user(slot_user(slot, gpa), data, n))
+			return -EFAULT;
+		umbra_mark_dirty(slot, umbra_gpa_to_gfn(gpa));
+		gpa += n;
+		data += n;
+		len -= n;
+	}
+	return 0;
+}
+
+/* Return: 0, 1 when memory held something else, which is then in @old; -EFAULT. */
+static int cmpxchg_user(void __user *uaddr, u64 *old, u64 new, unsigned int len)
+{
+	switch (len) {
+	case 1:
+		return __try_cmpxchg_user((u8 __user *)uaddr, (u8 *)old, (u8)new, fault1);
+	case 2:
+		return __try_cmpxchg_user((u16 __user *)uaddr, (u16 *)old, (u16)new, fault2);
+	case 4:
+		return __try_cmpxchg_user((u32 __user *)uaddr, (u32 *)old, (u32)new, fault4);
+	case 8:
+		return __try_cmpxchg_user((u64 __user *)uaddr, old, new, fault8);
+	default:
+		return -EFAULT;
+	}
+}
+
+int umbra_guest_cmpxchg(struct umbra_mmu *mmu, gpa_t gpa, u64 *old, u64 new, unsigned int len)
+{
+	struct umbra_memslot *slot = writable_slot(mmu, gpa);
+	int ret;
+
+	if (!slot || gpa & (len - 1))
+		return -EFAULT;
+	ret = cmpxchg_user(slot_user(slot, gpa), old, new, len);
+	if (ret < 0)
+		return ret;
+	if (ret)
+		return -EAGAIN;
+	umbra_mark_dirty(slot, umbra_gpa_to_gfn(gpa));
+	return 0;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * One row per ioctl. The dispatcher checks the caller, copies the argument,
+ * takes the locks that the row names, in the order of the UMBRA_LOCK_ bits
+ * below, and undoes all of it; handlers do neither.
+ */
+#ifndef _UMBRA_CORE_IOCTL_H
+#define _UMBRA_CORE_IOCTL_H
+
+#include <linux/bits.h>
+#include <linux/fs.h>
+#include <linux/types.h>
+
+struct umbra_memslot;
+struct umbra_vcpu;
+struct umbra_vm;
+
+#define UMBRA_LOCK_VM		BIT(0)	/* vm->lock */
+#define UMBRA_LOCK_VCPU		BIT(1)	/* vcpu->mutex, killable */
+#define UMBRA_LOCK_SLOTS	BIT(2)	/* vm->slots_lock */
+#define UMBRA_LOCK_SRCU		BIT(3)	/* mmu.srcu, for read */
+#define UMBRA_LOCK_LOADED	BIT(4)	/* umbra_vcpu_load() */
+#define UMBRA_ARG_RAW		BIT(5)	/* the handler reads the argument itself */
+#define UMBRA_ARG_ZERO		BIT(6)	/* -EINVAL unless the argument is 0 */
+#define UMBRA_OUT_E2BIG		BIT(7)	/* copy out with -E2BIG too: a count */
+
+/**
+ * struct umbra_call - one ioctl on its way
+ * @vm: NULL on the system fd
+ * @vcpu: NULL but on a vCPU fd
+ * @arg: the argument as passed
+ * @data: kernel copy of what @arg points to, _IOC_SIZE() bytes
+ */
+struct umbra_call {
+	struct umbra_vm *vm;
+	struct umbra_vcpu *vcpu;
+	unsigned long arg;
+	void *data;
+};
+
+/* The argument as a pointer, for what follows the fixed part. */
+static inline void __user *umbra_call_user(const struct umbra_call *call)
+{
+	return (void __user *)call->arg;
+}
+
+extern const struct file_operations umbra_system_fops;
+extern const struct file_operations umbra_vm_fops;
+extern const struct file_operations umbra_vcpu_fops;
+
+/* caps.c */
+long umbra_check_extension(struct umbra_call *call);
+long umbra_vm_enable_cap(struct umbra_call *call);
+
+/* vm.c */
+long umbra_vm_create(struct umbra_call *call);
+long umbra_vm_set_tss_addr(struct umbra_call *call);
+long umbra_vm_set_identity_map_addr(struct umbra_call *call);
+int umbra_vm_release(struct inode *inode, struct file *file);
+
+/* vcpu.c */
+long umbra_vcpu_create(struct umbra_call *call);
+void umbra_vcpu_destroy(struct umbra_vcpu *vcpu);
+int umbra_vcpu_release(struct inode *inode, struct file *file);
+int umbra_vcpu_mmap(struct file *file, struct vm_area_struct *vma);
+
+/* slots.c */
+int umbra_slots_init(struct umbra_vm *vm);
+void umbra_slots_destroy(struct umbra_vm *vm);
+long umbra_slots_set_region(struct umbra_call *call);
+
+/* dirty.c */
+int umbra_dirty_alloc(struct umbra_memslot *slot);
+void umbra_dirty_free(struct umbra_memslot *slot);
+long umbra_dirty_get_log(struct umbra_call *call);
+
+/* notifier.c */
+int umbra_notifier_register(struct umbra_vm *vm);
+void umbra_notifier_unregister(struct umbra_vm *vm);
+
+/* cpuid.c */
+long umbra_cpuid_supported(struct umbra_call *call);
+long umbra_cpuid_set(struct umbra_call *call);
+long umbra_cpuid_get(struct umbra_call *call);
+
+/* msrs.c */
+long umbra_msrs_list(struct umbra_call *call);
+long umbra_msrs_feature_list(struct umbra_call *call);
+long umbra_msrs_get(struct umbra_call *call);
+long umbra_msrs_set(struct umbra_call *call);
+
+/* state.c */
+long umbra_state_get_regs(struct umbra_call *call);
+long umbra_state_set_regs(struct umbra_call *call);
+long umbra_state_get_sregs(struct umbra_call *call);
+long umbra_state_set_sregs(struct umbra_call *call);
+long umbra_state_get_mp_state(struct umbra_call *call);
+long umbra_state_set_mp_state(struct umbra_call *call);
+long umbra_state_get_events(struct umbra_call *call);
+long umbra_state_set_events(struct umbra_call *call);
+long umbra_state_get_debugregs(struct umbra_call *call);
+long umbra_state_set_debugregs(struct umbra_call *call);
+long umbra_state_interrupt(struct umbra_call *call);
+long umbra_state_nmi(struct umbra_call *call);
+long umbra_state_signal_mask(struct umbra_call *call);
+long umbra_state_translate(struct umbra_call *call);
+
+/* fpu.c */
+long umbra_fpu_get(struct umbra_call *call);
+long umbra_fpu_set(struct umbra_call *call);
+
+#endif /* _UMBRA_CORE_IOCTL_H */

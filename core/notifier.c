@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The host's mm tells what happens to the memory behind the slots. Nothing here
+ * sleeps, so that invalidations which must not block need no case of their own.
+ *
+ * An invalidation counts from start to end whether or not it meets a slot: a
+ * slot that appears between the two is then covered as well.
+ */
+#include <linux/mm.h>
+#include <linux/mmu_notifier.h>
+#include <umbra/vm.h>
+#include "ioctl.h"
+
+/* The part of a slot that lies in a range of host addresses. */
+struct gfn_range {
+	gfn_t start;
+	gfn_t end;
+};
+
+static struct umbra_vm *notifier_to_vm(struct mmu_notifier *mn)
+{
+	return container_of(mn, struct umbra_vm, notifier);
+}
+
+static bool slot_range(const struct umbra_memslot *slot, hva_t start, hva_t end,
+		       struct gfn_range *range)
+{
+	hva_t first = max(start, slot->hva);
+	hva_t last = min(end, slot->hva + (slot->npages << PAGE_SHIFT));
+
+	if (first >= last)
+		return false;
+	range->start = slot->base_gfn + ((first - slot->hva) >> PAGE_SHIFT);
+	range->end = slot->base_gfn + ((last - 1 - slot->hva) >> PAGE_SHIFT) + 1;
+	return true;
+}
+
+typedef bool (*slot_fn)(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start,
+			gfn_t end);
+
+/*
+ * Call @fn for what each slot has of a range. A slot being deleted is no longer
+ * in the set, but its mappings exist until they are zapped.
+ */
+static bool call_ranges(struct umbra_mmu *mmu, hva_t start, hva_t end, slot_fn fn)
+{
+	struct umbra_memslots *slots = umbra_memslots_current(mmu);
+	struct gfn_range range;
+	bool any = false;
+	unsigned int i;
+
+	lockdep_assert_held_write(&mmu->lock);
+	for (i = 0; i < slots->nr; i++)
+		if (slot_range(slots->slot[i], start, end, &range))
+			any |= fn(mmu, slots->slot[i], range.start, range.end);
+	if (mmu->retiring && slot_range(mmu->retiring, start, end, &range))
+		any |= fn(mmu, mmu->retiring, range.start, range.end);
+	return any;
+}
+
+static bool test_age(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start, gfn_t end)
+{
+	return umbra_mmu_age_gfns(mmu, slot, start, end, false);
+}
+
+static bool clear_age(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start, gfn_t end)
+{
+	return umbra_mmu_age_gfns(mmu, slot, start, end, true);
+}
+
+static bool locked_range(struct umbra_mmu *mmu, hva_t start, hva_t end, slot_fn fn)
+{
+	bool any;
+	int idx;
+
+	idx = srcu_read_lock(&mmu->srcu);
+	write_lock(&mmu->lock);
+	any = call_ranges(mmu, start, end, fn);
+	write_unlock(&mmu->lock);
+	srcu_read_unlock(&mmu->srcu, idx);
+	return any;
+}
+
+static int invalidate_range_start(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
+{
+	struct umbra_mmu *mmu = &notifier_to_vm(mn)->mmu;
+	bool flush;
+	int idx;
+
+	idx = srcu_read_lock(&mmu->srcu);
+	write_lock(&mmu->lock);
+	/* Before unmapping: a fault that looked earlier must notice. */
+	umbra_mmu_invalidate_begin(mmu, range->start, range->end);
+	flush = call_ranges(mmu, range->start, range->end, umbra_mmu_unmap_gfns);
+	write_unlock(&mmu->lock);
+	/* The pages are reused as soon as the host's mm has its answer. */
+	if (flush)
+		umbra_mmu_flush(mmu);
+	srcu_read_unlock(&mmu->srcu, idx);
+	return 0;
+}
+
+static void invalidate_range_end(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
+{
+	struct umbra_mmu *mmu = &notifier_to_vm(mn)->mmu;
+
+	write_lock(&mmu->lock);
+	umbra_mmu_invalidate_end(mmu);
+	write_unlock(&mmu->lock);
+}
+
+static int clear_flush_young(struct mmu_notifier *mn, struct mm_struct *mm,
+			     unsigned long start, unsigned long end)
+{
+	struct umbra_mmu *mmu = &notifier_to_vm(mn)->mmu;
+	bool young = locked_range(mmu, start, end, clear_age);
+
+	if (young)
+		umbra_mmu_flush(mmu);
+	return young;
+}
+
+/* Without the flush the accessed state is late, which only ages pages faster. */
+static int clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
+		       unsigned long start, unsigned long end)
+{
+	return locked_range(&notifier_to_vm(mn)->mmu, start, end, clear_age);
+}
+
+static int test_young(struct mmu_notifier *mn, struct mm_struct *mm, unsigned long address)
+{
+	return locked_range(&notifier_to_vm(mn)->mmu, address, address + 1, test_age);
+}
+
+/*
+ * The address space is going away, maybe before the fds are closed. No vCPU can
+ * run any more, since KVM_RUN needs the creator's mm.
+ */
+static void release(struct mmu_notifier *mn, struct mm_struct *mm)
+{
+	struct umbra_mmu *mmu = &notifier_to_vm(mn)->mmu;
+
+	if (locked_range(mmu, 0, ULONG_MAX, umbra_mmu_unmap_gfns))
+		umbra_mmu_flush(mmu);
+}
+
+static const struct mmu_notifier_ops notifier_ops = {
+	.invalidate_range_start = invalidate_range_start,
+	.invalidate_range_end = invalidate_range_end,
+	.clear_flush_young = clear_flush_young,
+	.clear_young = clear_young,
+	.test_young = test_young,
+	.release = release,
+};
+
+int umbra_notifier_register(struct umbra_vm *vm)
+{
+	vm->notifier.ops = &notifier_ops;
+	return mmu_notifier_register(&vm->notifier, vm->mm);
+}
+
+/* Runs release() unless the mm's exit has done so, and waits for callbacks. */
+void umbra_notifier_unregister(struct umbra_vm *vm)
+{
+	mmu_notifier_unregister(&vm->notifier, vm->mm);
+}
