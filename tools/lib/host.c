@@ -68,6 +68,24 @@ int uvmm_host_paging(const char *node, enum uvmm_paging paging)
 }
 
 /*
+ * Load umbra.ko from a file unless the node is there. A stock module that holds
+ * VMX even without VMs, as newer kernels' does, is unloaded first.
+ */
+int uvmm_host_load_umbra(const char *path)
+{
+	char *unload[] = { "rmmod", "kvm_intel", NULL };
+	char *load[] = { "insmod", (char *)path, NULL };
+
+	if (stock_ept() >= 0 && run_command(unload))
+		return -EBUSY;
+	if (!access(UVMM_NODE_UMBRA, F_OK))
+		return 0;
+	if (run_command(load))
+		return -ENODEV;
+	return access(UVMM_NODE_UMBRA, F_OK) ? -ENODEV : 0;
+}
+
+/*
  * Memory that all hypervisors' page tables take now. The kernel counts per CPU
  * first; stat_refresh folds those counts in, or small changes would not show.
  */

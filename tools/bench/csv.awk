@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0
+# results.csv: umbra against stock, per benchmark, paging mode and metric.
+
+function line(b, paging, metric, umbra, kvm)
+{
+	if (umbra == "" || kvm == "")
+		return
+	printf "%s,%s,%s,%.3f,%.3f,", b, paging, metric, umbra, kvm
+	# Without anything on the other side there is no ratio, unless both have none.
+	if (kvm > 0)
+		printf "%.3f\n", umbra / kvm
+	else
+		print (umbra > 0) ? "inf" : "1.000"
+}
+
+# The emulator's own count where there is one; else what the module says.
+function exits_of(bc)
+{
+	return counted ? counted_exits[bc] + 0 : exits[bc]
+}
+
+function report(   i, p, b, u, k, paging)
+{
+	print "benchmark,paging,metric,umbra,kvm,ratio"
+	split("ept shadow", paging, " ")
+	for (i = 1; i <= n_benches; i++) {
+		b = benches[i]
+		for (p = 1; p <= 2; p++) {
+			u = b SUBSEP "umbra-" paging[p]
+			k = b SUBSEP "kvm-" paging[p]
+			if (!(u in ticks) || !(k in ticks))
+				continue
+			line(b, paging[p], "ticks", ticks[u], ticks[k])
+			line(b, paging[p], "exits", exits_of(u), exits_of(k))
+			if (counted)
+				line(b, paging[p], "walk_refs", walks[u], walks[k])
+			line(b, paging[p], "table_bytes", tables[u], tables[k])
+		}
+	}
+}
