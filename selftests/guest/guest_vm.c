@@ -11,8 +11,6 @@
 
 #define MAX_STRAY_MMIO 64
 
-extern const char guest_image[], guest_image_end[];
-
 const struct payload payloads[] = {
 #define PAYLOAD(name_, ops_, flags_) { .name = #name_, .ops = (ops_), .flags = (flags_) },
 #include "payloads.h"

@@ -21,6 +21,9 @@ struct payload {
 	u32 flags;
 };
 
+/* image.S */
+extern const char guest_image[], guest_image_end[];
+
 extern const struct payload payloads[];
 extern const unsigned int n_payloads;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Talking to the host, checksums, and the two functions that the compiler wants. */
+#include <assert.h>
 #include "rt.h"
 
 static_assert(offsetof(struct guest_ctl, checksum) == GUEST_CTL_SUM, "real.S relies on it");

@@ -12,7 +12,6 @@ static void (*const payloads[])(void) = {
 #undef PAYLOAD
 };
 
-void guest_main(u64 id);
 void guest_main(u64 id)
 {
 	trap_init(id);

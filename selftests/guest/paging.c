@@ -2,8 +2,6 @@
 /* The guest's own page tables, built by hand, and the page pools behind them. */
 #include "rt.h"
 
-extern char user_text[], user_text_end[], user_stack[];
-
 struct pool {
 	u64 next, end;
 	u64 *free;	/* list, linked through the first word of each free page */

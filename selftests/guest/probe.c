@@ -2,8 +2,6 @@
 /* Single accesses, from the kernel and from user code, that may fault. */
 #include "rt.h"
 
-extern char user_text[], user_stack[], user_exit[];
-
 static u64 do_read(u64 va, u64 unused)
 {
 	u64 value;

@@ -104,11 +104,17 @@ static inline struct cpu *this_cpu(void)
 	return (struct cpu *)(rsp & ~(BIT(GUEST_STACK_SHIFT) - 1));
 }
 
-/* entry.S */
+/* main.c */
+void guest_main(u64 id);
+
+/* entry.S, guest.lds */
+extern char trap_stubs[], guarded_out[];
+extern char user_text[], user_text_end[], user_stack[], user_exit[];
 u64 guarded(u64 (*fn)(u64 a, u64 b), u64 a, u64 b);
 u64 user_enter(u64 rip, u64 arg);
 
 /* trap.c */
+void trap(struct regs *regs);
 void trap_init(u64 id);
 void trap_set_hook(unsigned int vector, trap_hook hook);
 void trap_gate_present(unsigned int vector, bool present);

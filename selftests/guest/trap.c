@@ -2,8 +2,6 @@
 /* Descriptor tables and trap dispatch. */
 #include "rt.h"
 
-extern char trap_stubs[], guarded_out[];
-
 u64 user_rflags = 2;
 
 static u64 idt[256][2];
@@ -92,7 +90,6 @@ static void unwind(struct regs *regs, u64 result)
 	regs->rax = result;
 }
 
-void trap(struct regs *regs);
 void trap(struct regs *regs)
 {
 	struct cpu *cpu = this_cpu();

@@ -240,6 +240,13 @@ static int run_columns(const struct options *opt)
 	return failed ? 1 : 0;
 }
 
+static void usage(void)
+{
+	fputs("Usage: bench [--short] [--marks] [--module UMBRA.KO] [--only NAME]\n"
+	      "             [--column umbra|kvm|umbra-ept|umbra-shadow|...]\n", stderr);
+	exit(2);
+}
+
 static void parse(struct options *opt, int argc, char **argv)
 {
 	static const struct option longopts[] = {
@@ -265,9 +272,7 @@ static void parse(struct options *opt, int argc, char **argv)
 			if (uvmm_host_mark_init())
 				perror("bench: ioperm");
 		} else {
-			fputs("Usage: bench [--short] [--marks] [--module UMBRA.KO] [--only NAME]\n"
-			      "             [--column umbra|kvm|umbra-ept|umbra-shadow|...]\n", stderr);
-			exit(2);
+			usage();
 		}
 	}
 }

@@ -12,9 +12,11 @@
 #define STOCK_EPT_PARAM	"/sys/module/kvm_intel/parameters/ept"
 #define MARK_PORT	0xea	/* the testhost's counting library listens here */
 
+static const char *const unload_stock[] = { "rmmod", "kvm_intel", NULL };
+
 static bool mark_enabled;
 
-static int run_command(char *const argv[])
+static int run_command(const char *const argv[])
 {
 	int status;
 	pid_t pid;
@@ -23,7 +25,7 @@ static int run_command(char *const argv[])
 	if (pid < 0)
 		return -errno;
 	if (!pid) {
-		execvp(argv[0], argv);
+		execvp(argv[0], (char *const *)argv);
 		_exit(127);
 	}
 	if (waitpid(pid, &status, 0) < 0)
@@ -52,15 +54,14 @@ static int stock_ept(void)
 int uvmm_host_paging(const char *node, enum uvmm_paging paging)
 {
 	int want = paging == UVMM_PAGING_EPT, have;
-	char *unload[] = { "rmmod", "kvm_intel", NULL };	/* kvm can stay */
-	char *load[] = { "modprobe", "kvm_intel", want ? "ept=1" : "ept=0", NULL };
+	const char *load[] = { "modprobe", "kvm_intel", want ? "ept=1" : "ept=0", NULL };
 
 	if (paging == UVMM_PAGING_DEFAULT || strcmp(node, UVMM_NODE_KVM))
 		return 0;
 	have = stock_ept();
 	if (have == want)
 		return 0;
-	if (have >= 0 && run_command(unload))
+	if (have >= 0 && run_command(unload_stock))
 		return -EBUSY;
 	if (run_command(load))
 		return -ENODEV;
@@ -73,10 +74,9 @@ int uvmm_host_paging(const char *node, enum uvmm_paging paging)
  */
 int uvmm_host_load_umbra(const char *path)
 {
-	char *unload[] = { "rmmod", "kvm_intel", NULL };
-	char *load[] = { "insmod", (char *)path, NULL };
+	const char *load[] = { "insmod", path, NULL };
 
-	if (stock_ept() >= 0 && run_command(unload))
+	if (stock_ept() >= 0 && run_command(unload_stock))
 		return -EBUSY;
 	if (!access(UVMM_NODE_UMBRA, F_OK))
 		return 0;

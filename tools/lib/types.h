@@ -17,9 +17,6 @@ typedef __s64 s64;
 #define BIT(n) (1UL << (n))
 #define __packed __attribute__((packed))
 #define __section(name) __attribute__((section(name)))
-#ifndef static_assert
-#define static_assert _Static_assert
-#endif
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 #endif
