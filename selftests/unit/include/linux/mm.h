@@ -15,6 +15,7 @@ void *page_address(const struct page *page);
 
 #define virt_to_page(x)			unit_virt_to_page((const void *)(x))
 #define pfn_to_page(pfn)		virt_to_page(__va((phys_addr_t)(pfn) << PAGE_SHIFT))
+#define pfn_valid(pfn)			((void)(pfn), true)
 #define page_to_phys(page)		__pa(page_address(page))
 #define page_to_pfn(page)		(page_to_phys(page) >> PAGE_SHIFT)
 #define set_page_private(page, v)	((page)->private = (v))

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The EPT tree, see ept.h.
+ *
+ * A dead subtree is listed by its topmost table. The level of that table is
+ * not kept: a table whose entries are links is freed with all below it, one
+ * whose entries are leaves alone, and SPTE_LEAF tells them apart.
+ */
+#include <linux/sched.h>
+#include "ept.h"
+#include "fault.h"
+#include "spte.h"
+#include "tlb.h"
+
+static const struct umbra_format *const fmt = &umbra_format_ept;
+
+static u64 make_leaf(const struct umbra_target *t, bool write)
+{
+	u64 spte = (t->hp.pfn << UMBRA_PAGE_SHIFT) | SPTE_LEAF | EPT_READ | EPT_EXEC |
+		   EPT_ACCESSED;
+
+	if (write)
+		spte |= EPT_WRITE;
+	if (t->level > 1)
+		spte |= EPT_LARGE;
+	spte |= umbra_target_uncached(t) ? EPT_MEMTYPE_UC : EPT_MEMTYPE_WB;
+	return spte | EPT_IGNORE_PAT;
+}
+
+void umbra_ept_load(struct umbra_mmu_vcpu *vcpu)
+{
+	struct umbra_mmu *mmu = vcpu->mmu;
+	u64 *table;
+
+	if (READ_ONCE(mmu->ept_root) != INVALID_PAGE)
+		return;
+	table = umbra_table_alloc(vcpu);
+	if (cmpxchg(&mmu->ept_root, INVALID_PAGE, umbra_table_pa(table)) != INVALID_PAGE)
+		umbra_table_return(vcpu, table);
+	else
+		atomic_long_inc(&mmu->ept_pages);
+}
+
+/* The entry of @t->gfn at @t->level, with tables down to it; NULL to retry. */
+static u64 *find_or_build(struct umbra_mmu_vcpu *vcpu, const struct umbra_target *t)
+{
+	struct umbra_mmu *mmu = vcpu->mmu;
+	u64 *table = umbra_table_va(mmu->ept_root);
+	unsigned int level;
+
+	for (level = fmt->levels; level > t->level; level--) {
+		u64 *sptep = &table[umbra_table_index(t->gfn, level)];
+		u64 spte = READ_ONCE(*sptep);
+
+		if (!umbra_spte_present(fmt, spte)) {
+			u64 *new = umbra_table_alloc(vcpu);
+			u64 link = umbra_spte_link(fmt, umbra_table_pa(new));
+
+			spte = cmpxchg64(sptep, SPTE_NONE, link);
+			if (spte == SPTE_NONE) {
+				atomic_long_inc(&mmu->ept_pages);
+				spte = link;
+			} else {
+				umbra_table_return(vcpu, new);
+			}
+		}
+		if (umbra_spte_leaf(spte))
+			return NULL;
+		table = umbra_table_va(spte);
+	}
+	return &table[umbra_table_index(t->gfn, level)];
+}
+
+int umbra_ept_map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
+		  struct umbra_target *t)
+{
+	struct umbra_mmu *mmu = vcpu->mmu;
+	bool write = umbra_target_writable(t);
+	u64 *sptep, old, new;
+
+	lockdep_assert_held_read(&mmu->lock);
+	/* The root went away: umbra_mmu_load() makes a new one. */
+	if (mmu->ept_root == INVALID_PAGE)
+		return UMBRA_FAULT_RETRY;
+	sptep = find_or_build(vcpu, t);
+	if (!sptep)
+		return UMBRA_FAULT_RETRY;
+	old = READ_ONCE(*sptep);
+	new = make_leaf(t, write);
+	if (umbra_spte_present(fmt, old) && umbra_spte_pfn(old) == t->hp.pfn) {
+		/* Another vCPU's write may have given more than this read asks for. */
+		if (write <= !!(old & fmt->write)) {
+			if (t->write && !write)
+				goto tracked;
+			return UMBRA_FAULT_SPURIOUS;
+		}
+		new |= old & (EPT_ACCESSED | EPT_DIRTY);
+	}
+	if (write)
+		umbra_target_set_dirty(t);
+	if (cmpxchg64(sptep, old, new) != old)
+		return UMBRA_FAULT_RETRY;
+	if (!umbra_spte_present(fmt, old)) {
+		atomic64_inc(&mmu->stat.pages_4k);
+	} else if (umbra_spte_pfn(old) != t->hp.pfn) {
+		/* A host mapping that changes without notifiers: VM_PFNMAP. */
+		umbra_tlb_debt(mmu);
+		umbra_mmu_flush(mmu);
+	}
+	if (!t->write || write)
+		return UMBRA_FAULT_FIXED;
+tracked:
+	/* The frame became a guest table since umbra_target_get(). */
+	if (fault->walk)
+		return UMBRA_FAULT_RETRY;
+	fault->tracked = true;
+	return UMBRA_FAULT_EMULATE;
+}
+
+typedef bool (*leaf_fn)(struct umbra_mmu *mmu, u64 *sptep);
+
+/*
+ * Visit the leaves of [start, end) below @table, whose first entry maps @base.
+ * With @dead, unlink the tables that lie in the range as a whole instead.
+ */
+static bool visit(struct umbra_mmu *mmu, u64 *table, unsigned int level, gfn_t start,
+		  gfn_t end, leaf_fn fn, struct umbra_table_list *dead)
+{
+	u64 frames = umbra_level_frames(level);
+	bool any = false;
+	gfn_t gfn, next;
+
+	for (gfn = start; gfn < end; gfn = next) {
+		u64 *sptep = &table[umbra_table_index(gfn, level)];
+		u64 spte = READ_ONCE(*sptep);
+
+		next = min_t(gfn_t, end, (gfn & ~(frames - 1)) + frames);
+		if (!umbra_spte_present(fmt, spte))
+			continue;
+		if (umbra_spte_leaf(spte)) {
+			any |= fn(mmu, sptep);
+		} else if (dead && next - gfn == frames) {
+			WRITE_ONCE(*sptep, SPTE_NONE);
+			umbra_table_list_add(dead, umbra_table_va(spte));
+			any = true;
+		} else {
+			any |= visit(mmu, umbra_table_va(spte), level - 1, gfn, next, fn, dead);
+		}
+	}
+	return any;
+}
+
+static bool visit_all(struct umbra_mmu *mmu, gfn_t start, gfn_t end, leaf_fn fn,
+		      struct umbra_table_list *dead)
+{
+	lockdep_assert_held_write(&mmu->lock);
+	end = min_t(gfn_t, end, umbra_level_frames(fmt->levels + 1));
+	if (mmu->ept_root == INVALID_PAGE)
+		return false;
+	return visit(mmu, umbra_table_va(mmu->ept_root), fmt->levels, start, end, fn, dead);
+}
+
+static bool zap_leaf(struct umbra_mmu *mmu, u64 *sptep)
+{
+	WRITE_ONCE(*sptep, SPTE_NONE);
+	atomic64_dec(&mmu->stat.pages_4k);
+	return true;
+}
+
+static bool write_protect_leaf(struct umbra_mmu *mmu, u64 *sptep)
+{
+	return umbra_spte_clear(sptep, fmt->write, fmt->write | EPT_DIRTY);
+}
+
+static bool test_leaf(struct umbra_mmu *mmu, u64 *sptep)
+{
+	/* Without the flag every mapped page counts as used. */
+	return !umbra_mmu_caps.ept_ad || (READ_ONCE(*sptep) & fmt->accessed);
+}
+
+static bool age_leaf(struct umbra_mmu *mmu, u64 *sptep)
+{
+	if (!umbra_mmu_caps.ept_ad) {
+		zap_leaf(mmu, sptep);
+		umbra_tlb_debt(mmu);
+		return true;
+	}
+	return umbra_spte_clear(sptep, fmt->accessed, fmt->accessed);
+}
+
+bool umbra_ept_zap_leaves(struct umbra_mmu *mmu, gfn_t start, gfn_t end)
+{
+	bool any = visit_all(mmu, start, end, zap_leaf, NULL);
+
+	if (any)
+		umbra_tlb_debt(mmu);
+	return any;
+}
+
+bool umbra_ept_zap_tables(struct umbra_mmu *mmu, gfn_t start, gfn_t end,
+			  struct umbra_table_list *dead)
+{
+	bool any = visit_all(mmu, start, end, zap_leaf, dead);
+
+	if (any)
+		umbra_tlb_debt(mmu);
+	return any;
+}
+
+bool umbra_ept_write_protect(struct umbra_mmu *mmu, gfn_t start, gfn_t end)
+{
+	bool any = visit_all(mmu, start, end, write_protect_leaf, NULL);
+
+	if (any)
+		umbra_tlb_debt(mmu);
+	return any;
+}
+
+/* A cleared flag that a CPU has cached only makes the page look idle: no debt. */
+bool umbra_ept_age(struct umbra_mmu *mmu, gfn_t start, gfn_t end, bool clear)
+{
+	return visit_all(mmu, start, end, clear ? age_leaf : test_leaf, NULL);
+}
+
+static void free_table(struct umbra_mmu *mmu, u64 *table)
+{
+	atomic_long_dec(&mmu->ept_pages);
+	umbra_table_free(mmu, table);
+}
+
+void umbra_ept_free_dead(struct umbra_mmu *mmu, struct umbra_table_list *dead)
+{
+	unsigned int i;
+	u64 *table;
+
+	if (!dead->first)
+		return;
+	umbra_mmu_flush(mmu);
+	while ((table = umbra_table_list_pop(dead))) {
+		for (i = 0; i < TABLE_ENTRIES; i++) {
+			u64 spte = table[i];
+
+			if (!umbra_spte_present(fmt, spte))
+				continue;
+			if (umbra_spte_leaf(spte))
+				atomic64_dec(&mmu->stat.pages_4k);
+			else
+				umbra_table_list_add(dead, umbra_table_va(spte));
+		}
+		free_table(mmu, table);
+		cond_resched();
+	}
+}
+
+void umbra_ept_destroy(struct umbra_mmu *mmu)
+{
+	struct umbra_table_list dead = { };
+
+	if (mmu->ept_root == INVALID_PAGE)
+		return;
+	umbra_table_list_add(&dead, umbra_table_va(mmu->ept_root));
+	mmu->ept_root = INVALID_PAGE;
+	umbra_ept_free_dead(mmu, &dead);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The EPT tree of a VM: gpa -> hpa, shared by all its vCPUs.
+ *
+ *	root (level 4) -> level 3 -> level 2 -> level 1 -> 4 KiB page
+ *
+ * Entries appear under mmu_lock held for read, each by one compare-exchange;
+ * everything that takes rights away holds it for write. So a reader never sees
+ * a table disappear, and a table is freed after the debt for its unlinking is
+ * paid.
+ */
+#ifndef _UMBRA_MMU_EPT_H
+#define _UMBRA_MMU_EPT_H
+
+#include <umbra/mmu.h>
+#include "table.h"
+
+struct umbra_target;
+
+/* Make sure that the root exists. Caches are filled, no lock is held. */
+void umbra_ept_load(struct umbra_mmu_vcpu *vcpu);
+
+/**
+ * umbra_ept_map() - install the mapping that a fault asks for
+ *
+ * Context: mmu_lock held for read.
+ * Return: FIXED, SPURIOUS, RETRY or EMULATE.
+ */
+int umbra_ept_map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
+		  struct umbra_target *t);
+
+/*
+ * The following need mmu_lock for write, work on [start, end), record debts
+ * and leave paying to the caller. They return whether an entry was affected.
+ */
+
+/* Remove leaves; tables stay. */
+bool umbra_ept_zap_leaves(struct umbra_mmu *mmu, gfn_t start, gfn_t end);
+/* Remove leaves, and tables that lie in the range as a whole, into @dead. */
+bool umbra_ept_zap_tables(struct umbra_mmu *mmu, gfn_t start, gfn_t end,
+			  struct umbra_table_list *dead);
+bool umbra_ept_write_protect(struct umbra_mmu *mmu, gfn_t start, gfn_t end);
+bool umbra_ept_age(struct umbra_mmu *mmu, gfn_t start, gfn_t end, bool clear);
+
+/* Pay the debt, then free unlinked tables and all below them. May sleep. */
+void umbra_ept_free_dead(struct umbra_mmu *mmu, struct umbra_table_list *dead);
+
+void umbra_ept_destroy(struct umbra_mmu *mmu);
+
+/* What the CPUs can do, from umbra_mmu_module_init(). */
+extern struct umbra_mmu_caps umbra_mmu_caps;
+
+#endif /* _UMBRA_MMU_EPT_H */

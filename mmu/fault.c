@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Faults: the part that both families share, and the EPT family's own.
+ */
+#include <linux/kvm.h>
+#include "ept.h"
+#include "fault.h"
+#include "table.h"
+#include "track.h"
+
+int umbra_target_get(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
+		     struct umbra_target *t)
+{
+	struct umbra_mmu *mmu = vcpu->mmu;
+
+	/* Frames that the tables cannot reach have no slot. */
+	t->slot = t->gfn < umbra_level_frames(TABLE_LEVELS + 1) ?
+		umbra_gfn_to_slot(mmu, t->gfn) : NULL;
+	if (!t->slot || (t->write && (t->slot->flags & KVM_MEM_READONLY))) {
+		fault->mmio = true;
+		return UMBRA_FAULT_EMULATE;
+	}
+	if (t->write && umbra_tracked(t->slot, t->gfn)) {
+		if (fault->walk) {
+			/* Not an instruction that could be emulated. */
+			umbra_mmu_unprotect(mmu, t->gfn);
+			return UMBRA_FAULT_RETRY;
+		}
+		fault->tracked = true;
+		return UMBRA_FAULT_EMULATE;
+	}
+	t->level = 1;
+	t->dirty = false;
+	t->seq = READ_ONCE(mmu->invalidate_seq);
+	/* Pairs with the lock around umbra_mmu_invalidate_end(). */
+	smp_rmb();
+	return umbra_hostpage_get(t->slot, t->gfn, t->write, &t->hp);
+}
+
+void umbra_target_put(struct umbra_target *t)
+{
+	umbra_hostpage_put(&t->hp, t->dirty);
+}
+
+bool umbra_target_stale(struct umbra_mmu *mmu, const struct umbra_target *t)
+{
+	hva_t hva = umbra_memslot_hva(t->slot, t->gfn);
+
+	lockdep_assert_held(&mmu->lock);
+	if (mmu->invalidate_count && hva >= mmu->invalidate_start && hva < mmu->invalidate_end)
+		return true;
+	return mmu->invalidate_seq != t->seq;
+}
+
+bool umbra_target_writable(const struct umbra_target *t)
+{
+	if (!t->hp.writable || (t->slot->flags & KVM_MEM_READONLY))
+		return false;
+	/* While writes are logged, each page has to fault on its first one. */
+	if (t->slot->dirty_bitmap && !t->write)
+		return false;
+	return !umbra_tracked(t->slot, t->gfn);
+}
+
+void umbra_target_set_dirty(struct umbra_target *t)
+{
+	t->dirty = true;
+	if (t->slot->dirty_bitmap)
+		umbra_mark_dirty(t->slot, t->gfn);
+}
+
+void umbra_fault_count(struct umbra_mmu_vcpu *vcpu, int result)
+{
+	struct umbra_mmu_vcpu_stat *stat = &vcpu->stat;
+
+	if (result == UMBRA_FAULT_FIXED)
+		stat->pf_fixed++;
+	else if (result == UMBRA_FAULT_EMULATE)
+		stat->pf_emulate++;
+	else if (result == UMBRA_FAULT_SPURIOUS)
+		stat->pf_spurious++;
+}
+
+int umbra_mmu_ept_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault)
+{
+	struct umbra_mmu *mmu = vcpu->mmu;
+	struct umbra_target t = {
+		.gfn = umbra_gpa_to_gfn(fault->addr),
+		.write = fault->access & UMBRA_ACC_WRITE,
+	};
+	int result;
+
+	vcpu->stat.pf_taken++;
+	fault->gpa = fault->addr;
+	result = umbra_cache_topup(vcpu, UMBRA_FAMILY_EPT);
+	if (result)
+		return result;
+	result = umbra_target_get(vcpu, fault, &t);
+	if (result) {
+		umbra_fault_count(vcpu, result);
+		return result;
+	}
+	read_lock(&mmu->lock);
+	if (umbra_target_stale(mmu, &t))
+		result = UMBRA_FAULT_RETRY;
+	else
+		result = umbra_ept_map(vcpu, fault, &t);
+	read_unlock(&mmu->lock);
+	umbra_target_put(&t);
+	umbra_fault_count(vcpu, result);
+	return result;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * From a guest frame to the host page that a fault will map: common to both
+ * families.
+ *
+ *	umbra_target_get()	no lock; finds slot and sequence, brings the
+ *				page in
+ *	mmu_lock
+ *	umbra_target_stale()	did the host take the page away meanwhile?
+ *	... install, with umbra_target_writable() rights ...
+ *	mmu_unlock
+ *	umbra_target_put()
+ *
+ * The sequence is read before the page is looked up. An invalidation that
+ * began before the lookup and is still running is seen by its hva range; one
+ * that ended in between has changed the sequence; one that begins after the
+ * check needs mmu_lock for write, and then finds the installed entry.
+ */
+#ifndef _UMBRA_MMU_FAULT_H
+#define _UMBRA_MMU_FAULT_H
+
+#include <linux/mm.h>
+#include <umbra/hostmem.h>
+#include <umbra/mmu.h>
+
+/**
+ * struct umbra_target - what a fault is going to map
+ * @gfn: guest frame
+ * @write: the access is a write
+ * @level: size of the mapping; 1 is 4 KiB
+ * @slot: the slot that holds @gfn
+ * @hp: the host page
+ * @seq: mmu->invalidate_seq from before the lookup
+ * @dirty: a writable entry was installed
+ */
+struct umbra_target {
+	gfn_t gfn;
+	bool write;
+	unsigned int level;
+	struct umbra_memslot *slot;
+	struct umbra_hostpage hp;
+	unsigned long seq;
+	bool dirty;
+};
+
+/**
+ * umbra_target_get() - find and pin the host page for a fault
+ * @fault: gets ->mmio, ->tracked when the result is EMULATE
+ * @t: @t->gfn and @t->write are set, the rest is filled in
+ *
+ * Return: 0 when @t holds a page that umbra_target_put() releases; else a
+ * result of the fault other than FIXED, or -errno.
+ */
+int umbra_target_get(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
+		     struct umbra_target *t);
+void umbra_target_put(struct umbra_target *t);
+
+/* Context: mmu_lock held. */
+bool umbra_target_stale(struct umbra_mmu *mmu, const struct umbra_target *t);
+
+/* May the entry be writable? Context: mmu_lock held, for read at least. */
+bool umbra_target_writable(const struct umbra_target *t);
+
+/* Without a struct page it is a device's memory. */
+static inline bool umbra_target_uncached(const struct umbra_target *t)
+{
+	return !t->hp.page && !pfn_valid(t->hp.pfn);
+}
+
+/* A writable entry is being installed. Context: mmu_lock held. */
+void umbra_target_set_dirty(struct umbra_target *t);
+
+/* Count what came of a fault. */
+void umbra_fault_count(struct umbra_mmu_vcpu *vcpu, int result);
+
+#endif /* _UMBRA_MMU_FAULT_H */

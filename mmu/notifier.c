@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The host changes the mappings of guest memory: both families follow.
+ */
+#include "ept.h"
+#include "shadow.h"
+#include "tlb.h"
+
+void umbra_mmu_invalidate_begin(struct umbra_mmu *mmu, hva_t start, hva_t end)
+{
+	lockdep_assert_held_write(&mmu->lock);
+	if (mmu->invalidate_count++) {
+		/* Rarely several at a time, so their union will do. */
+		mmu->invalidate_start = min(mmu->invalidate_start, start);
+		mmu->invalidate_end = max(mmu->invalidate_end, end);
+	} else {
+		mmu->invalidate_start = start;
+		mmu->invalidate_end = end;
+	}
+}
+
+void umbra_mmu_invalidate_end(struct umbra_mmu *mmu)
+{
+	lockdep_assert_held_write(&mmu->lock);
+	WRITE_ONCE(mmu->invalidate_seq, mmu->invalidate_seq + 1);
+	WARN_ON_ONCE(--mmu->invalidate_count < 0);
+}
+
+bool umbra_mmu_unmap_gfns(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start,
+			  gfn_t end)
+{
+	gfn_t gfn;
+
+	umbra_ept_zap_leaves(mmu, start, end);
+	for (gfn = start; slot->rmap && gfn < end; gfn++)
+		umbra_shadow_drop_all(mmu, umbra_slot_rmap(slot, gfn));
+	/* An entry may have gone earlier, with its debt still open. */
+	return umbra_tlb_owing(mmu);
+}
+
+bool umbra_mmu_age_gfns(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start,
+			gfn_t end, bool clear)
+{
+	bool young = umbra_ept_age(mmu, start, end, clear);
+	gfn_t gfn;
+
+	for (gfn = start; slot->rmap && gfn < end; gfn++)
+		young |= umbra_shadow_age(mmu, slot, gfn, clear);
+	return young;
+}

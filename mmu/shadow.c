@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Life of shadow pages: hash, creation, zapping, limit. See shadow.h for the
+ * rules.
+ */
+#include <linux/hash.h>
+#include <linux/slab.h>
+#include "root.h"
+#include "shadow.h"
+#include "slot.h"
+#include "tlb.h"
+#include "track.h"
+
+/* A VM may always have this many shadow pages, and one per so many of its own. */
+#define SHADOW_MIN_PAGES	256
+#define SHADOW_RATIO		50
+
+/* Make room for this many at a time. */
+#define SHADOW_BATCH		16
+
+static const struct umbra_format *const fmt = &umbra_format_shadow;
+
+static struct hlist_head *bucket(struct umbra_shadow *shadow, gfn_t gfn)
+{
+	return &shadow->hash[hash_64(gfn, SHADOW_HASH_BITS)];
+}
+
+struct umbra_shadow_page *umbra_shadow_next(struct umbra_shadow *shadow, gfn_t gfn,
+					    struct umbra_shadow_page *sp)
+{
+	struct hlist_node *node = sp ? sp->hash_link.next : bucket(shadow, gfn)->first;
+
+	for (; node; node = node->next) {
+		sp = hlist_entry(node, struct umbra_shadow_page, hash_link);
+		if (sp->gfn == gfn && !sp->role.direct)
+			return sp;
+	}
+	return NULL;
+}
+
+struct umbra_shadow_page *umbra_shadow_find(struct umbra_mmu *mmu, gfn_t gfn,
+					    union umbra_role role)
+{
+	struct umbra_shadow *shadow = mmu->shadow;
+	struct umbra_shadow_page *sp;
+
+	lockdep_assert_held_write(&mmu->lock);
+	hlist_for_each_entry(sp, bucket(shadow, gfn), hash_link) {
+		if (sp->gfn != gfn || sp->role.word != role.word)
+			continue;
+		list_move(&sp->link, &shadow->active);
+		return sp;
+	}
+	return NULL;
+}
+
+struct umbra_shadow_page *umbra_shadow_get(struct umbra_mmu_vcpu *vcpu,
+					   struct umbra_memslot *slot, gfn_t gfn,
+					   union umbra_role role)
+{
+	struct umbra_mmu *mmu = vcpu->mmu;
+	struct umbra_shadow_page *sp = umbra_shadow_find(mmu, gfn, role);
+
+	if (sp)
+		return sp;
+	sp = umbra_cache_pop(&vcpu->sp_cache);
+	sp->role = role;
+	sp->gfn = gfn;
+	sp->spt = umbra_table_alloc(vcpu);
+	umbra_table_set_owner(sp->spt, sp);
+	if (role.level == 1 && !role.direct)
+		sp->entry = umbra_table_alloc(vcpu);
+	hlist_add_head(&sp->hash_link, bucket(mmu->shadow, gfn));
+	list_add(&sp->link, &mmu->shadow->active);
+	mmu->shadow->nr_pages++;
+	mmu->stat.mmu_cache_miss++;
+	if (slot && !role.direct)
+		umbra_track_add(mmu, slot, gfn);
+	return sp;
+}
+
+struct umbra_memslot *umbra_shadow_slot(struct umbra_mmu *mmu, gfn_t gfn)
+{
+	struct umbra_memslot *slot = umbra_gfn_to_slot(mmu, gfn);
+
+	if (slot)
+		return slot;
+	slot = mmu->retiring;
+	return slot && umbra_memslot_has(slot, gfn) ? slot : NULL;
+}
+
+static void drop_leaf(struct umbra_mmu *mmu, struct umbra_shadow_page *sp, u64 *sptep)
+{
+	gfn_t gfn = umbra_shadow_leaf_gfn(sp, umbra_spte_index(sptep));
+	struct umbra_memslot *slot = umbra_shadow_slot(mmu, gfn);
+
+	atomic64_dec(&mmu->stat.pages_4k);
+	if (WARN_ON_ONCE(!slot || !slot->rmap))
+		return;
+	WARN_ON_ONCE(!umbra_rmap_del(umbra_slot_rmap(slot, gfn), sptep));
+}
+
+void umbra_shadow_drop(struct umbra_mmu *mmu, u64 *sptep)
+{
+	struct umbra_shadow_page *sp = umbra_spte_page(sptep);
+	u64 spte = xchg(sptep, SPTE_NONE);
+
+	lockdep_assert_held_write(&mmu->lock);
+	umbra_tlb_debt(mmu);
+	sp->nr_present--;
+	if (umbra_spte_leaf(spte)) {
+		drop_leaf(mmu, sp, sptep);
+	} else {
+		struct umbra_shadow_page *child = umbra_spte_page(umbra_table_va(spte));
+
+		WARN_ON_ONCE(!umbra_rmap_del(&child->parents, sptep));
+	}
+}
+
+bool umbra_shadow_drop_all(struct umbra_mmu *mmu, struct umbra_rmap_head *head)
+{
+	bool any = false;
+	u64 *sptep;
+
+	while ((sptep = umbra_rmap_first(head))) {
+		umbra_shadow_drop(mmu, sptep);
+		any = true;
+	}
+	return any;
+}
+
+bool umbra_shadow_write_protect(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn)
+{
+	struct umbra_rmap_iter it;
+	bool any = false;
+	u64 *sptep;
+
+	lockdep_assert_held_write(&mmu->lock);
+	if (!slot->rmap)
+		return false;
+	umbra_rmap_for_each(sptep, &it, umbra_slot_rmap(slot, gfn))
+		any |= umbra_spte_clear(sptep, fmt->write, fmt->write | PT_DIRTY);
+	if (any)
+		umbra_tlb_debt(mmu);
+	return any;
+}
+
+bool umbra_shadow_age(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn, bool clear)
+{
+	struct umbra_rmap_iter it;
+	bool any = false;
+	u64 *sptep;
+
+	lockdep_assert_held_write(&mmu->lock);
+	if (!slot->rmap)
+		return false;
+	umbra_rmap_for_each(sptep, &it, umbra_slot_rmap(slot, gfn))
+		any |= umbra_spte_clear(sptep, fmt->accessed, clear ? fmt->accessed : 0);
+	return any;
+}
+
+static void free_sp(struct umbra_mmu *mmu, struct umbra_shadow_page *sp)
+{
+	umbra_table_free(mmu, sp->spt);
+	if (sp->entry)
+		umbra_table_free(mmu, sp->entry);
+	mmu->shadow->nr_pages--;
+	kmem_cache_free(umbra_sp_slab, sp);
+}
+
+void umbra_shadow_zap(struct umbra_mmu *mmu, struct umbra_shadow_page *sp,
+		      struct list_head *dead)
+{
+	unsigned int i;
+
+	lockdep_assert_held_write(&mmu->lock);
+	mmu->stat.mmu_shadow_zapped++;
+	for (i = 0; i < TABLE_ENTRIES && sp->nr_present; i++)
+		if (umbra_spte_present(fmt, sp->spt[i]))
+			umbra_shadow_drop(mmu, &sp->spt[i]);
+	umbra_shadow_drop_all(mmu, &sp->parents);
+	hlist_del_init(&sp->hash_link);
+	list_del_init(&sp->link);
+	if (!sp->role.direct && !sp->role.empty)
+		umbra_track_del(mmu, umbra_shadow_slot(mmu, sp->gfn), sp->gfn);
+	/* CPUs may hold links to the table that were dropped long ago. */
+	umbra_tlb_debt(mmu);
+	sp->role.invalid = 1;
+	umbra_root_invalidated(mmu, sp);
+	if (!sp->root_count)
+		list_add(&sp->link, dead);
+}
+
+void umbra_shadow_free_root(struct umbra_mmu *mmu, struct umbra_shadow_page *sp)
+{
+	free_sp(mmu, sp);
+}
+
+void umbra_shadow_free_dead(struct umbra_mmu *mmu, struct list_head *dead)
+{
+	struct umbra_shadow_page *sp, *tmp;
+
+	if (list_empty(dead))
+		return;
+	umbra_mmu_flush(mmu);
+	list_for_each_entry_safe(sp, tmp, dead, link)
+		free_sp(mmu, sp);
+	INIT_LIST_HEAD(dead);
+}
+
+static unsigned long compute_limit(struct umbra_mmu *mmu)
+{
+	return max_t(unsigned long, SHADOW_MIN_PAGES, umbra_slots_pages(mmu) / SHADOW_RATIO);
+}
+
+void umbra_shadow_make_room(struct umbra_mmu *mmu)
+{
+	struct umbra_shadow *shadow = mmu->shadow;
+	struct umbra_shadow_page *sp, *tmp;
+	unsigned int zapped = 0;
+	LIST_HEAD(dead);
+
+	if (likely(shadow->nr_pages + CACHE_SPS <= shadow->limit))
+		return;
+	/* Slots may have come or gone. */
+	shadow->limit = compute_limit(mmu);
+	if (shadow->nr_pages + CACHE_SPS <= shadow->limit)
+		return;
+	list_for_each_entry_safe_reverse(sp, tmp, &shadow->active, link) {
+		if (sp->root_count)
+			continue;
+		umbra_shadow_zap(mmu, sp, &dead);
+		mmu->stat.mmu_recycled++;
+		if (++zapped == SHADOW_BATCH)
+			break;
+	}
+	umbra_shadow_free_dead(mmu, &dead);
+}
+
+struct umbra_shadow *umbra_shadow_create(void)
+{
+	struct umbra_shadow *shadow = kvzalloc(sizeof(*shadow), GFP_KERNEL_ACCOUNT);
+
+	if (shadow)
+		INIT_LIST_HEAD(&shadow->active);
+	return shadow;
+}
+
+/* All vCPUs are gone, and with them all roots. The slots may be gone too. */
+void umbra_shadow_destroy(struct umbra_mmu *mmu)
+{
+	struct umbra_shadow_page *sp, *tmp;
+
+	if (!mmu->shadow)
+		return;
+	list_for_each_entry_safe(sp, tmp, &mmu->shadow->active, link) {
+		umbra_rmap_clear(&sp->parents);
+		free_sp(mmu, sp);
+		cond_resched();
+	}
+	kvfree(mmu->shadow);
+	mmu->shadow = NULL;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Shadow pages: tables that the CPU walks in place of the guest's own.
+ *
+ * A shadow page stands for one guest table, seen under one role, or (role
+ * direct) for a part of a large guest page, which has no table in the guest.
+ *
+ * What a table shadows is write-tracked from before its first entry is
+ * derived until it is zapped. The rule that keeps entries true:
+ *
+ *	an entry of a non-direct page is installed only under mmu_lock held for
+ *	write, after the guest entry was read again under the same hold, while
+ *	the guest table was already tracked and the debt of protecting it paid.
+ *
+ * So a write either was made before that read, and is seen by it, or faults
+ * (or comes from umbra_mmu_guest_write(), which writes first and looks for
+ * trackers then) and drops the entry under mmu_lock, after the installation.
+ * An entry that is present therefore agrees with the guest's, and what a walk
+ * read without the lock need not be checked again where the shadow has it.
+ *
+ * All of it is guarded by mmu_lock held for write.
+ */
+#ifndef _UMBRA_MMU_SHADOW_H
+#define _UMBRA_MMU_SHADOW_H
+
+#include <linux/list.h>
+#include <umbra/mmu.h>
+#include "rmap.h"
+#include "table.h"
+
+/**
+ * union umbra_role - what, besides its frame, decides a shadow page's contents
+ * @word: for comparing and hashing
+ * @level: 4 for a root, 1 for a table of 4 KiB leaves
+ * @access: WALK_ACC_* granted by the levels above; for a direct page the
+ *	rights of the large guest page, without write while it is not dirty
+ * @direct: part of a large guest page; gfn is the frame its first entry maps
+ * @wp: CR0.WP
+ * @nx: EFER.NXE
+ * @smep_and_not_wp: user pages turned supervisor for a write are not executable
+ * @invalid: zapped, kept only because it is still the root of a vCPU
+ * @empty: a root for a CR3 without memory: no guest table, gfn is INVALID_GFN
+ *
+ * (SMAP with WP clear never gets here: see umbra_mmu_state_changed().)
+ */
+union umbra_role {
+	u32 word;
+	struct {
+		u32 level:4;
+		u32 access:3;
+		u32 direct:1;
+		u32 wp:1;
+		u32 nx:1;
+		u32 smep_and_not_wp:1;
+		u32 invalid:1;
+		u32 empty:1;
+	};
+};
+
+static_assert(sizeof(union umbra_role) == sizeof(u32));
+
+/**
+ * struct umbra_shadow_page - one table
+ * @hash_link: in umbra_shadow.hash, by gfn; off when invalid
+ * @link: in umbra_shadow.active, most recently used first, or in a list of
+ *	zapped pages
+ * @role: see there
+ * @gfn: frame of the guest table; of the first mapped page when direct
+ * @spt: the table
+ * @entry: level 1 and not direct: per spte, frame and rights of the guest
+ *	entry it was made from (see umbra_shadow_entry()); NULL otherwise
+ * @parents: sptes that link here
+ * @root_count: how many shadow_root and prev_root point here
+ * @nr_present: present sptes in @spt
+ * @writes: writes by the guest to its table since a fault last went through
+ */
+struct umbra_shadow_page {
+	struct hlist_node hash_link;
+	struct list_head link;
+	union umbra_role role;
+	gfn_t gfn;
+	u64 *spt;
+	u64 *entry;
+	struct umbra_rmap_head parents;
+	unsigned int root_count;
+	unsigned int nr_present;
+	unsigned int writes;
+};
+
+#define SHADOW_HASH_BITS	10
+#define INVALID_GFN		(~(gfn_t)0)
+
+/**
+ * struct umbra_shadow - the shadow family of a VM
+ * @active: pages in use, most recently used first
+ * @nr_pages: pages in use, including invalid roots
+ * @limit: pages allowed before the oldest are zapped
+ * @hash: buckets by gfn
+ */
+struct umbra_shadow {
+	struct list_head active;
+	unsigned long nr_pages;
+	unsigned long limit;
+	struct hlist_head hash[1 << SHADOW_HASH_BITS];
+};
+
+static inline unsigned int umbra_spte_index(const u64 *sptep)
+{
+	return ((unsigned long)sptep & (PAGE_SIZE - 1)) / sizeof(*sptep);
+}
+
+static inline struct umbra_shadow_page *umbra_spte_page(const u64 *sptep)
+{
+	return umbra_table_owner(sptep);
+}
+
+/* sp->entry: the frame above the three bits of rights. */
+static inline u64 umbra_shadow_entry(gfn_t gfn, u32 access)
+{
+	return gfn << 3 | access;
+}
+
+/* The frame that the leaf at @index maps, or would map. */
+static inline gfn_t umbra_shadow_leaf_gfn(const struct umbra_shadow_page *sp, unsigned int index)
+{
+	if (sp->role.direct)
+		return sp->gfn + ((gfn_t)index << (9 * (sp->role.level - 1)));
+	return sp->entry[index] >> 3;
+}
+
+/**
+ * umbra_shadow_find() - the shadow page of a frame under a role
+ * Return: the page, moved to the front of the active list, or NULL.
+ */
+struct umbra_shadow_page *umbra_shadow_find(struct umbra_mmu *mmu, gfn_t gfn,
+					    union umbra_role role);
+
+/**
+ * umbra_shadow_get() - find or create
+ *
+ * A new page's table is tracked, and the debt of that is paid. @vcpu's caches
+ * are filled. For a page that is not direct, @slot holds @gfn.
+ */
+struct umbra_shadow_page *umbra_shadow_get(struct umbra_mmu_vcpu *vcpu,
+					   struct umbra_memslot *slot, gfn_t gfn,
+					   union umbra_role role);
+
+/* The page after @sp, or the first one, that shadows guest table @gfn. */
+struct umbra_shadow_page *umbra_shadow_next(struct umbra_shadow *shadow, gfn_t gfn,
+					    struct umbra_shadow_page *sp);
+
+/* Visit the pages that shadow guest table @gfn. @sp may be zapped meanwhile. */
+#define umbra_shadow_for_each_gfn(sp, next, shadow, gfn)			\
+	for (sp = umbra_shadow_next(shadow, gfn, NULL);				\
+	     sp && (next = umbra_shadow_next(shadow, gfn, sp), true); sp = next)
+
+/**
+ * umbra_shadow_drop() - clear a present spte, whatever it is
+ *
+ * Unhooks a leaf from its rmap, a link from its child's parents. Records a
+ * debt.
+ */
+void umbra_shadow_drop(struct umbra_mmu *mmu, u64 *sptep);
+
+/* Drop every spte of a set. Return: whether there was one. */
+bool umbra_shadow_drop_all(struct umbra_mmu *mmu, struct umbra_rmap_head *head);
+
+/* Work on all leaves that map @gfn. Return: whether one was affected. */
+bool umbra_shadow_write_protect(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn);
+bool umbra_shadow_age(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn, bool clear);
+
+/**
+ * umbra_shadow_zap() - take a page out of use
+ * @dead: where the page goes, unless it is a root in use: then it becomes
+ *	invalid and its users are asked to reload
+ */
+void umbra_shadow_zap(struct umbra_mmu *mmu, struct umbra_shadow_page *sp,
+		      struct list_head *dead);
+
+/* Pay the debt and free what umbra_shadow_zap() has collected. */
+void umbra_shadow_free_dead(struct umbra_mmu *mmu, struct list_head *dead);
+
+/*
+ * Free one page without paying: an invalid root that no vCPU uses any more.
+ * Nothing but a root pointer ever led to it.
+ */
+void umbra_shadow_free_root(struct umbra_mmu *mmu, struct umbra_shadow_page *sp);
+
+/**
+ * umbra_shadow_make_room() - zap the pages least recently used, when the VM
+ *	has more than its share
+ *
+ * Before, not between, the umbra_shadow_get() of one fault.
+ */
+void umbra_shadow_make_room(struct umbra_mmu *mmu);
+
+/* The slot that holds @gfn, published or retiring. */
+struct umbra_memslot *umbra_shadow_slot(struct umbra_mmu *mmu, gfn_t gfn);
+
+static inline struct umbra_rmap_head *umbra_slot_rmap(const struct umbra_memslot *slot,
+						      gfn_t gfn)
+{
+	return &slot->rmap[gfn - slot->base_gfn];
+}
+
+struct umbra_shadow *umbra_shadow_create(void);
+void umbra_shadow_destroy(struct umbra_mmu *mmu);
+
+#endif /* _UMBRA_MMU_SHADOW_H */

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Faults in the shadow family.
+ *
+ *	 guest tables			   shadow pages
+ *
+ *	 CR3 -> level 4 ------------------> root
+ *		  |				| link
+ *		level 3 ------------------> page
+ *		  |				| link
+ *		level 2 ------------------> page
+ *		  |   \ 2 MiB leaf		| link	\ link
+ *		level 1 ------------------> page	direct page
+ *		  |				| leaf	    | leaf
+ *		4 KiB page = gfn = host page <--+-----------+
+ *
+ * The guest's tables are walked without a lock. Under mmu_lock the same path is
+ * followed through the shadow; what is missing is built, each entry after a
+ * second look at the guest's (see shadow.h). A walk that turns out to be old is
+ * simply dropped: the guest faults again.
+ */
+#include <umbra/hostmem.h>
+#include "fault.h"
+#include "shadow.h"
+#include "tlb.h"
+#include "track.h"
+#include "walk.h"
+
+static const struct umbra_format *const fmt = &umbra_format_shadow;
+
+/* Is the guest's entry at @level still what the walk has read? */
+static bool gpte_unchanged(struct umbra_mmu *mmu, const struct umbra_walk *walk,
+			   unsigned int level)
+{
+	u64 gpte;
+
+	if (umbra_guest_read_atomic(mmu, walk->gpte_gpa[level - 1], &gpte, sizeof(gpte)))
+		return false;
+	return gpte == walk->gpte[level - 1];
+}
+
+/* Frame and role of the page below the one of @role, whose level is not 1. */
+static gfn_t child_of(const struct umbra_walk *walk, union umbra_role *role)
+{
+	role->level--;
+	if (role->level >= walk->level) {
+		role->access = walk->table_access[role->level - 1];
+		return walk->table_gfn[role->level - 1];
+	}
+	role->direct = 1;
+	role->access = walk->pte_access;
+	if (!walk->dirty)
+		role->access &= ~WALK_ACC_WRITE;
+	return walk->gfn & ~(umbra_level_frames(role->level + 1) - 1);
+}
+
+static struct umbra_shadow_page *link_child(struct umbra_mmu_vcpu *vcpu,
+					    const struct umbra_walk *walk, u64 *sptep,
+					    gfn_t gfn, union umbra_role role)
+{
+	struct umbra_shadow_page *sp = umbra_spte_page(sptep);
+	struct umbra_memslot *slot = NULL;
+	struct umbra_shadow_page *child;
+
+	if (!role.direct) {
+		slot = umbra_gfn_to_slot(vcpu->mmu, gfn);
+		if (!slot || !slot->track)
+			return NULL;
+	}
+	child = umbra_shadow_get(vcpu, slot, gfn, role);
+	if (!sp->role.direct && !gpte_unchanged(vcpu->mmu, walk, sp->role.level))
+		return NULL;
+	if (umbra_rmap_count(&child->parents) >= RMAP_MAX)
+		umbra_shadow_drop_all(vcpu->mmu, &child->parents);
+	umbra_rmap_add(vcpu, &child->parents, sptep);
+	sp->nr_present++;
+	WRITE_ONCE(*sptep, umbra_spte_link(fmt, umbra_table_pa(child->spt)));
+	return child;
+}
+
+/* The page below @sptep on the walk's path; NULL when the walk is old. */
+static struct umbra_shadow_page *descend(struct umbra_mmu_vcpu *vcpu,
+					 const struct umbra_walk *walk, u64 *sptep)
+{
+	union umbra_role role = umbra_spte_page(sptep)->role;
+	gfn_t gfn = child_of(walk, &role);
+
+	if (umbra_spte_present(fmt, *sptep)) {
+		struct umbra_shadow_page *child = umbra_spte_page(umbra_table_va(*sptep));
+
+		if (child->gfn == gfn && child->role.word == role.word)
+			return child;
+		/* The walk is old, or a large page has become dirty. */
+		umbra_shadow_drop(vcpu->mmu, sptep);
+	}
+	return link_child(vcpu, walk, sptep, gfn, role);
+}
+
+static u64 make_leaf(const struct umbra_shadow_page *sp, const struct umbra_walk *walk,
+		     const struct umbra_target *t, bool write)
+{
+	u64 spte = (t->hp.pfn << UMBRA_PAGE_SHIFT) | SPTE_LEAF | PT_PRESENT | PT_ACCESSED;
+
+	if (walk->pte_access & WALK_ACC_USER)
+		spte |= PT_USER;
+	if (!(walk->pte_access & WALK_ACC_EXEC))
+		spte |= PT_NX;
+	if (umbra_target_uncached(t))
+		spte |= PT_UNCACHED;
+	if (!write)
+		return spte;
+	if (walk->pte_access & WALK_ACC_WRITE)
+		/* The first write has to fault, to set the guest's dirty flag. */
+		return walk->dirty ? spte | PT_WRITE | PT_DIRTY : spte;
+	if (!t->write)
+		return spte;
+	/*
+	 * A write by the supervisor with CR0.WP = 0. The CPU runs with WP = 1, so
+	 * the page becomes writable, and the user's read has to fault to undo it.
+	 */
+	if ((spte & PT_USER) && sp->role.smep_and_not_wp)
+		spte |= PT_NX;
+	return (spte & ~PT_USER) | PT_WRITE | PT_DIRTY;
+}
+
+static bool allows(u64 spte, u32 access)
+{
+	if ((access & UMBRA_ACC_WRITE) && !(spte & fmt->write))
+		return false;
+	if ((access & UMBRA_ACC_USER) && !(spte & PT_USER))
+		return false;
+	return !(access & UMBRA_ACC_FETCH) || !(spte & PT_NX);
+}
+
+/* Does changing @old into @new take something away that a CPU may have cached? */
+static bool loses_rights(u64 old, u64 new)
+{
+	return (old & ~new & (PT_WRITE | PT_USER)) || (new & ~old & PT_NX);
+}
+
+static void set_leaf(struct umbra_mmu_vcpu *vcpu, u64 *sptep, u64 spte,
+		     const struct umbra_walk *walk, const struct umbra_target *t)
+{
+	struct umbra_shadow_page *sp = umbra_spte_page(sptep);
+	struct umbra_rmap_head *rmap = umbra_slot_rmap(t->slot, t->gfn);
+	unsigned int index = umbra_spte_index(sptep);
+	u64 old = *sptep;
+
+	if (umbra_spte_present(fmt, old)) {
+		if (umbra_spte_pfn(old) == t->hp.pfn &&
+		    umbra_shadow_leaf_gfn(sp, index) == t->gfn) {
+			WRITE_ONCE(*sptep, spte);
+			if (loses_rights(old, spte))
+				umbra_tlb_debt(vcpu->mmu);
+			return;
+		}
+		umbra_shadow_drop(vcpu->mmu, sptep);
+	}
+	if (umbra_rmap_count(rmap) >= RMAP_MAX)
+		umbra_shadow_drop_all(vcpu->mmu, rmap);
+	if (sp->entry)
+		sp->entry[index] = umbra_shadow_entry(t->gfn, walk->pte_access);
+	umbra_rmap_add(vcpu, rmap, sptep);
+	sp->nr_present++;
+	atomic64_inc(&vcpu->mmu->stat.pages_4k);
+	WRITE_ONCE(*sptep, spte);
+}
+
+static int map_leaf(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
+		    const struct umbra_walk *walk, struct umbra_target *t, u64 *sptep)
+{
+	struct umbra_shadow_page *sp = umbra_spte_page(sptep);
+	u64 old = *sptep, spte;
+
+	if (!sp->role.direct && !gpte_unchanged(vcpu->mmu, walk, sp->role.level))
+		return UMBRA_FAULT_RETRY;
+	if (umbra_spte_present(fmt, old) && umbra_spte_pfn(old) == t->hp.pfn &&
+	    umbra_shadow_leaf_gfn(sp, umbra_spte_index(sptep)) == t->gfn &&
+	    allows(old, fault->access))
+		return UMBRA_FAULT_SPURIOUS;
+	spte = make_leaf(sp, walk, t, umbra_target_writable(t));
+	if (spte & fmt->write)
+		umbra_target_set_dirty(t);
+	set_leaf(vcpu, sptep, spte, walk, t);
+	if (allows(spte, fault->access))
+		return UMBRA_FAULT_FIXED;
+	/* The frame has become a guest table since umbra_target_get(). */
+	fault->tracked = true;
+	return UMBRA_FAULT_EMULATE;
+}
+
+/* Context: mmu_lock held for write; the target is not stale. */
+static int map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
+	       const struct umbra_walk *walk, struct umbra_target *t)
+{
+	struct umbra_shadow_page *sp = vcpu->shadow_root;
+	u64 *sptep;
+
+	/* Zapped meanwhile, or a root without memory where there is memory now. */
+	if (!sp || sp->role.invalid || sp->gfn != walk->table_gfn[TABLE_LEVELS - 1]) {
+		vcpu->root = INVALID_PAGE;
+		return UMBRA_FAULT_RETRY;
+	}
+	umbra_shadow_make_room(vcpu->mmu);
+	for (;;) {
+		sp->writes = 0;
+		sptep = &sp->spt[umbra_table_index(walk->gva >> UMBRA_PAGE_SHIFT, sp->role.level)];
+		if (sp->role.level == t->level)
+			break;
+		sp = descend(vcpu, walk, sptep);
+		if (!sp)
+			return UMBRA_FAULT_RETRY;
+	}
+	return map_leaf(vcpu, fault, walk, t, sptep);
+}
+
+/* Does the write go through a table that it modifies? */
+static bool self_map(const struct umbra_walk *walk)
+{
+	unsigned int level;
+
+	for (level = walk->level; level <= walk->top_level; level++)
+		if (walk->table_gfn[level - 1] == walk->gfn)
+			return true;
+	return false;
+}
+
+static int shadow_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
+			const struct umbra_walk *walk)
+{
+	struct umbra_mmu *mmu = vcpu->mmu;
+	struct umbra_target t = {
+		.gfn = walk->gfn,
+		.write = fault->access & UMBRA_ACC_WRITE,
+	};
+	int result;
+
+	result = umbra_cache_topup(vcpu, UMBRA_FAMILY_SHADOW);
+	if (result)
+		return result;
+	result = umbra_target_get(vcpu, fault, &t);
+	if (result)
+		return result;
+	write_lock(&mmu->lock);
+	if (umbra_target_stale(mmu, &t))
+		result = UMBRA_FAULT_RETRY;
+	else
+		result = map(vcpu, fault, walk, &t);
+	write_unlock(&mmu->lock);
+	umbra_target_put(&t);
+	return result;
+}
+
+int umbra_mmu_shadow_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault)
+{
+	struct umbra_walk walk;
+	int result;
+
+	vcpu->stat.pf_taken++;
+	if (umbra_walk(vcpu, fault->addr, fault->access, true, &walk)) {
+		vcpu->stat.pf_guest++;
+		fault->guest = walk.exc;
+		return UMBRA_FAULT_GUEST;
+	}
+	fault->gpa = walk.gpa;
+	result = shadow_fault(vcpu, fault, &walk);
+	if (result == UMBRA_FAULT_EMULATE && fault->tracked)
+		fault->self_map = self_map(&walk);
+	umbra_fault_count(vcpu, result);
+	return result;
+}

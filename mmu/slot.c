@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What mmu/ keeps per slot, and operations on whole slots, in both families.
+ */
+#include <linux/errno.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/vmalloc.h>
+#include "ept.h"
+#include "shadow.h"
+#include "slot.h"
+#include "tlb.h"
+#include "track.h"
+
+/* Frames that are worked on before others may have mmu_lock. */
+#define CHUNK	512
+
+static struct umbra_memslots *published(struct umbra_mmu *mmu)
+{
+	/* Guarded by srcu or by slots_lock, which mmu/ cannot name. */
+	return rcu_dereference_raw(mmu->memslots);
+}
+
+u64 umbra_slots_pages(struct umbra_mmu *mmu)
+{
+	const struct umbra_memslots *slots = published(mmu);
+	u64 pages = 0;
+	unsigned int i;
+
+	for (i = 0; slots && i < slots->nr; i++)
+		pages += slots->slot[i]->npages;
+	return pages;
+}
+
+static int alloc_arrays(struct umbra_memslot *slot)
+{
+	struct umbra_rmap_head *rmap;
+	u16 *track;
+
+	rmap = __vcalloc(slot->npages, sizeof(*rmap), GFP_KERNEL_ACCOUNT);
+	track = __vcalloc(slot->npages, sizeof(*track), GFP_KERNEL_ACCOUNT);
+	if (!rmap || !track) {
+		vfree(rmap);
+		vfree(track);
+		return -ENOMEM;
+	}
+	slot->rmap = rmap;
+	/* Lockless readers look at @track only, and want it zeroed. */
+	smp_store_release(&slot->track, track);
+	return 0;
+}
+
+int umbra_mmu_slot_alloc(struct umbra_mmu *mmu, struct umbra_memslot *slot)
+{
+	if (mmu->policy != UMBRA_POLICY_SHADOW)
+		return 0;
+	return alloc_arrays(slot);
+}
+
+void umbra_mmu_slot_free(struct umbra_memslot *slot)
+{
+	unsigned long i;
+
+	if (!slot->rmap)
+		return;
+	/* Chains are left only when the whole VM goes. */
+	for (i = 0; i < slot->npages; i++)
+		if (slot->rmap[i].val)
+			umbra_rmap_clear(&slot->rmap[i]);
+	vfree(slot->rmap);
+	vfree(slot->track);
+	slot->rmap = NULL;
+	slot->track = NULL;
+}
+
+int umbra_mmu_slots_prepare(struct umbra_mmu *mmu)
+{
+	struct umbra_memslots *slots = published(mmu);
+	unsigned int i;
+	int ret;
+
+	if (mmu->policy != UMBRA_POLICY_SHADOW)
+		return 0;
+	for (i = 0; slots && i < slots->nr; i++) {
+		if (slots->slot[i]->rmap)
+			continue;
+		ret = alloc_arrays(slots->slot[i]);
+		if (ret)
+			return ret;
+	}
+	if (!mmu->shadow)
+		mmu->shadow = umbra_shadow_create();
+	return mmu->shadow ? 0 : -ENOMEM;
+}
+
+void umbra_mmu_slot_retire(struct umbra_mmu *mmu, struct umbra_memslot *slot)
+{
+	write_lock(&mmu->lock);
+	mmu->retiring = slot;
+	write_unlock(&mmu->lock);
+}
+
+static void zap_shadow_gfn(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn,
+			   struct list_head *dead)
+{
+	if (umbra_tracked(slot, gfn))
+		umbra_track_zap(mmu, gfn, dead);
+	umbra_shadow_drop_all(mmu, umbra_slot_rmap(slot, gfn));
+}
+
+void umbra_mmu_zap_gfns(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start,
+			gfn_t end)
+{
+	struct umbra_table_list tables = { };
+	LIST_HEAD(dead);
+	gfn_t gfn;
+
+	write_lock(&mmu->lock);
+	for (gfn = start; slot->rmap && gfn < end; gfn++) {
+		zap_shadow_gfn(mmu, slot, gfn, &dead);
+		if (gfn % CHUNK == 0)
+			cond_resched_rwlock_write(&mmu->lock);
+	}
+	umbra_ept_zap_tables(mmu, start, end, &tables);
+	/* The notifier stops looking at the slot below: nothing may be left of it. */
+	umbra_mmu_flush(mmu);
+	umbra_shadow_free_dead(mmu, &dead);
+	if (mmu->retiring == slot)
+		mmu->retiring = NULL;
+	write_unlock(&mmu->lock);
+	umbra_ept_free_dead(mmu, &tables);
+}
+
+void umbra_mmu_write_protect_slot(struct umbra_mmu *mmu, struct umbra_memslot *slot)
+{
+	gfn_t end = slot->base_gfn + slot->npages;
+	gfn_t gfn, next, i;
+
+	write_lock(&mmu->lock);
+	for (gfn = slot->base_gfn; gfn < end; gfn = next) {
+		next = min_t(gfn_t, end, gfn + CHUNK);
+		umbra_ept_write_protect(mmu, gfn, next);
+		for (i = gfn; i < next; i++)
+			umbra_shadow_write_protect(mmu, slot, i);
+		cond_resched_rwlock_write(&mmu->lock);
+	}
+	write_unlock(&mmu->lock);
+	umbra_mmu_flush(mmu);
+}

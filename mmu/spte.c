@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The two entry formats as data.
+ */
+#include "spte.h"
+
+const struct umbra_format umbra_format_ept = {
+	.present = EPT_READ | EPT_WRITE | EPT_EXEC,
+	.write = EPT_WRITE,
+	.accessed = EPT_ACCESSED,
+	.link = EPT_READ | EPT_WRITE | EPT_EXEC | EPT_ACCESSED,
+	.levels = TABLE_LEVELS,
+};
+
+/*
+ * Links allow everything: the rights that the guest's upper levels take away
+ * are accumulated into the leaves, because the leaf of a supervisor write with
+ * CR0.WP = 0 may need more than its path grants.
+ */
+const struct umbra_format umbra_format_shadow = {
+	.present = PT_PRESENT,
+	.write = PT_WRITE,
+	.accessed = PT_ACCESSED,
+	.link = PT_PRESENT | PT_WRITE | PT_USER | PT_ACCESSED,
+	.levels = TABLE_LEVELS,
+};
