@@ -12,11 +12,9 @@
 #define STOCK_EPT_PARAM	"/sys/module/kvm_intel/parameters/ept"
 #define MARK_PORT	0xea	/* the testhost's counting library listens here */
 
-static const char *const unload_stock[] = { "rmmod", "kvm_intel", NULL };
-
 static bool mark_enabled;
 
-static int run_command(const char *const argv[])
+static int run_command(const char *command, const char *arg1, const char *arg2)
 {
 	int status;
 	pid_t pid;
@@ -25,12 +23,18 @@ static int run_command(const char *const argv[])
 	if (pid < 0)
 		return -errno;
 	if (!pid) {
-		execvp(argv[0], (char *const *)argv);
+		execlp(command, command, arg1, arg2, NULL);
 		_exit(127);
 	}
 	if (waitpid(pid, &status, 0) < 0)
 		return -errno;
 	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EIO;
+}
+
+/* kvm.ko can stay. */
+static int unload_stock(void)
+{
+	return run_command("rmmod", "kvm_intel", NULL);
 }
 
 /* 1 with EPT, 0 with shadow paging, -ENOENT when kvm_intel is not loaded. */
@@ -54,16 +58,15 @@ static int stock_ept(void)
 int uvmm_host_paging(const char *node, enum uvmm_paging paging)
 {
 	int want = paging == UVMM_PAGING_EPT, have;
-	const char *load[] = { "modprobe", "kvm_intel", want ? "ept=1" : "ept=0", NULL };
 
 	if (paging == UVMM_PAGING_DEFAULT || strcmp(node, UVMM_NODE_KVM))
 		return 0;
 	have = stock_ept();
 	if (have == want)
 		return 0;
-	if (have >= 0 && run_command(unload_stock))
+	if (have >= 0 && unload_stock())
 		return -EBUSY;
-	if (run_command(load))
+	if (run_command("modprobe", "kvm_intel", want ? "ept=1" : "ept=0"))
 		return -ENODEV;
 	return stock_ept() == want ? 0 : -EINVAL;
 }
@@ -74,13 +77,11 @@ int uvmm_host_paging(const char *node, enum uvmm_paging paging)
  */
 int uvmm_host_load_umbra(const char *path)
 {
-	const char *load[] = { "insmod", path, NULL };
-
-	if (stock_ept() >= 0 && run_command(unload_stock))
+	if (stock_ept() >= 0 && unload_stock())
 		return -EBUSY;
 	if (!access(UVMM_NODE_UMBRA, F_OK))
 		return 0;
-	if (run_command(load))
+	if (run_command("insmod", path, NULL))
 		return -ENODEV;
 	return access(UVMM_NODE_UMBRA, F_OK) ? -ENODEV : 0;
 }
