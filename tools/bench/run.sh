@@ -4,7 +4,7 @@
 # run_bench ARGS... leaves build/bench/run.log and, from the emulator, counts.
 
 top=$(readlink -f "$(dirname "$(readlink -f "$0")")/../..")
-out=$top/build/bench
+out=${BENCH_OUT:-$top/build/bench}
 limit=${BENCH_TIMEOUT:-1500}
 
 run_bench()

@@ -28,6 +28,8 @@ missing=$(undocumented '^\s*\{ KVM_[A-Z0-9_]+,' core/ioctl.c)
 tap_point "$([ -z "$missing" ]; echo $?)" "api.rst has each ioctl" "$missing"
 missing=$(undocumented 'case (KVM|UMBRA)_CAP_[A-Z0-9_]+:' core/caps.c)
 tap_point "$([ -z "$missing" ]; echo $?)" "api.rst has each capability" "$missing"
-missing=$(undocumented 'KVM_EXIT_[A-Z0-9_]+' core/*.c vmx/*.c emulate/*.c)
+# Directions of KVM_EXIT_IO are no reasons.
+missing=$(undocumented '\bKVM_EXIT_[A-Z0-9_]+' core/*.c vmx/*.c emulate/*.c |
+	grep -vE '^KVM_EXIT_IO_(IN|OUT)$')
 tap_point "$([ -z "$missing" ]; echo $?)" "api.rst has each exit reason" "$missing"
 tap_end

@@ -3,7 +3,7 @@
 # what runs then (the longest first, two at a time), what looks at the results.
 
 build_stages="build_6_1 build_6_12 build_debug build_programs"
-test_stages="guests_2cpus guests_1cpu host life api_ept api_shadow hotplug perf
+test_stages="guests_2cpus guests_1cpu host life statistics api_ept api_shadow hotplug perf
 	guests_debug guests_6_12 unit style headers_6_1 headers_6_12 sparse_6_1
 	sparse_6_12 docs files"
 closing_stages="checksums"
@@ -82,5 +82,6 @@ stage_guests_6_12()
 	in_host -k 6.12 -t 500 -- "$here/host/guests.sh" "$runner" 1 umbra-ept umbra-shadow
 }
 
+stage_statistics() { "$here/statistics.sh"; }
 stage_perf() { "$here/perf.sh"; }
 stage_checksums() { "$here/checksums.sh" "$out"; }

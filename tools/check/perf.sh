@@ -1,0 +1,35 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# perf.sh: what the short benchmarks must show, umbra against the stock module
+# in one boot. TAP.
+set -u
+
+cd "$(dirname "$0")/../.." || exit
+. tools/check/tap.sh
+export BENCH_OUT=$PWD/build/check/bench
+results=$BENCH_OUT/results.csv
+
+# ratio BENCHMARK PAGING METRIC: umbra / kvm
+ratio()
+{
+	awk -F, -v key="$1,$2,$3" '$1 "," $2 "," $3 == key { print $6 }' "$results"
+}
+
+# below NAME BENCHMARK PAGING METRIC OPERATOR LIMIT
+below()
+{
+	local value
+	value=$(ratio "$2" "$3" "$4")
+	awk -v v="$value" -v l="$6" 'BEGIN { exit !(v != "" && v != "inf" && v '"$5"' l) }'
+	tap_point $? "$1 ($3)" "umbra / kvm is ${value:-missing}"
+}
+
+tap_begin
+mkdir -p "$BENCH_OUT"
+tap_check "the short benchmarks run in all four columns" tools/bench/bench --short
+for paging in ept shadow; do
+	below "an exit without work costs fewer ticks than on stock" null_exit $paging ticks "<" 1
+	below "first touch needs no more exits than on stock" touch_4k $paging exits "<=" 1
+done
+[ ! -e "$results" ] || tap_note "$(cat "$results")"
+tap_end
