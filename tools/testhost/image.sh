@@ -152,9 +152,14 @@ prepare_base()
 	rm -rf "$root"
 }
 
-# pack DIR FILE: an uncompressed archive, decompressing is slow over there
+# pack DIR FILE: an uncompressed archive, decompressing is slow over there. The
+# same files make the same archive, for the kernel takes a few more ticks to
+# read the digit f than the digit 9.
 pack()
 {
-	(cd "$1" && find . -mindepth 1 | LC_ALL=C sort |
-		cpio -o -H newc -R 0:0 --quiet) >"$2.tmp" && mv "$2.tmp" "$2" || die "cannot pack $2"
+	(
+		cd "$1" && find . -exec touch -h -d @1767225600 {} + &&
+			find . -mindepth 1 | LC_ALL=C sort |
+			cpio -o -H newc -R 0:0 --reproducible --quiet
+	) >"$2.tmp" && mv "$2.tmp" "$2" || die "cannot pack $2"
 }
