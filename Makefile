@@ -4,33 +4,39 @@
 
 TOP := $(CURDIR)
 
-# The kernel: KDIR, or KVER for one of Debian's (the highest ABI installed).
-# Looked up when a recipe runs, after the target's packages are there.
-KVER ?= 6.1
-KDIR ?= $(lastword $(shell ls -d /usr/src/linux-headers-$(KVER).*-amd64 2>/dev/null | \
-	grep -v -e -rt- -e -cloud- | sort -V))
-KBUILD_OUT = $(TOP)/build/module/$(KERNEL)$(if $(filter 1,$(UMBRA_DEBUG)),-debug)
+all: module
 
-# 6.1 or 6.12: names the build directory. From KDIR when that is what was given.
-ifeq ($(origin KDIR),file)
-KERNEL = $(KVER)
-else
-KERNEL = $(shell sed 's/^\([0-9]*\.[0-9]*\).*/\1/' $(KDIR)/include/config/kernel.release)
+# The kernel: KDIR, or KVER for one of Debian's (the highest ABI installed), or
+# the running one when the tests are to run on this machine.
+KVER ?= 6.1
+ifeq ($(HOST),native)
+KDIR ?= /lib/modules/$(shell uname -r)/build
 endif
+ifdef KDIR
+KERNEL = $(shell sed 's/^\([0-9]*\.[0-9]*\).*/\1/' $(KDIR)/include/config/kernel.release)
+# Its headers are there, and with them what they need to build.
+deps-build: ;
+else
+KERNEL = $(KVER)
+# Looked up when a recipe runs, after the target's packages are there.
+KDIR = $(lastword $(shell ls -d /usr/src/linux-headers-$(KVER).*-amd64 2>/dev/null | \
+	grep -v -e -rt- -e -cloud- | sort -V))
+endif
+# What umbra.ko in the top directory is for.
+DEFAULT_KERNEL = $(if $(filter native,$(HOST)),$(KERNEL),6.1)
+
+# 6.1, 6.12 or 6.1-debug.
+KBUILD_OUT = $(TOP)/build/module/$(KERNEL)$(if $(filter 1,$(UMBRA_DEBUG)),-debug)
 
 W ?= 1
 KMAKE = $(MAKE) -C $(KDIR) M=$(KBUILD_OUT) UMBRA_DEBUG=$(UMBRA_DEBUG)
 # Those who bring their own packages, as DKMS does, say DEPS=true.
 DEPS := tools/deps.sh
-UDEVDIR ?= /lib/udev/rules.d
-
-all: module
+UDEVDIR ?= /etc/udev/rules.d
 
 module: shadow-tree
 	$(KMAKE) W=$(W) modules
-ifeq ($(KERNEL)$(UMBRA_DEBUG),6.1)
-	@cp -f $(KBUILD_OUT)/umbra.ko umbra.ko
-endif
+	@test $(notdir $(KBUILD_OUT)) != $(DEFAULT_KERNEL) || cp -f $(KBUILD_OUT)/umbra.ko umbra.ko
 
 # Objects of several kernels must not mix and the kernel's build writes beside
 # the sources, so each kernel gets a tree of symbolic links of its own.
@@ -44,8 +50,8 @@ deps-%:
 
 modules_install: module
 	$(KMAKE) modules_install
-	install -D -m 0644 tools/install/60-umbra.rules $(INSTALL_ROOT)$(UDEVDIR)/60-umbra.rules
-	@-test -n "$(INSTALL_ROOT)" || { udevadm control --reload && udevadm trigger -c add /dev/umbra; } 2>/dev/null
+	install -D -m 0644 tools/install/60-umbra.rules $(INSTALL_MOD_PATH)$(UDEVDIR)/60-umbra.rules
+	@test -n "$(INSTALL_MOD_PATH)" || udevadm control --reload 2>/dev/null || true
 
 # Lint.
 sparse: shadow-tree deps-sparse

@@ -24,7 +24,7 @@ packages()
 	unit) echo make gcc libc6-dev ;;
 	check)
 		headers 6.12
-		for g in sparse style unit testhost; do
+		for g in sparse style unit docs testhost; do
 			packages $g
 		done
 		;;

@@ -7,6 +7,8 @@
 set -u
 
 cd "$(dirname "$0")/../.." || exit
+# Each stage says itself what it builds, and how.
+unset MAKEFLAGS MAKELEVEL MFLAGS KVER KDIR W UMBRA_DEBUG
 top=$PWD
 out=$top/build/check
 here=$top/tools/check

@@ -11,6 +11,7 @@ closing_stages="checksums"
 # On this machine's own VMX there is one kernel, the running one, and no counter
 # outside of it.
 if [ "${HOST:-emulated}" = native ]; then
+	export UMBRA_KO=$top/umbra.ko
 	build_stages="build_native build_programs"
 	test_stages="guests_1cpu guests_2cpus life api_ept api_shadow hotplug unit
 		style headers_6_1 headers_6_12 sparse_6_1 sparse_6_12 docs files"
@@ -30,6 +31,11 @@ in_host()
 stage_build_6_1() { "$here/build.sh" KVER=6.1 "$top/build/module/6.1"; }
 stage_build_6_12() { "$here/build.sh" KVER=6.12 "$top/build/module/6.12"; }
 stage_build_debug() { "$here/build.sh" "KVER=6.1 UMBRA_DEBUG=1" "$top/build/module/6.1-debug"; }
+stage_build_native()
+{
+	"$here/build.sh" HOST=native "$top/build/module/$(uname -r | cut -d . -f 1,2)"
+}
+
 stage_build_programs() { "$here/programs.sh"; }
 stage_sparse_6_1() { quiet_make KVER=6.1 sparse; }
 stage_sparse_6_12() { quiet_make KVER=6.12 sparse; }

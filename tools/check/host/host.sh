@@ -28,11 +28,21 @@ log_check()
 	log_mark
 }
 
+# The module is installed in the emulated host; elsewhere UMBRA_KO says where it is.
+umbra_load()
+{
+	if [ -n "${UMBRA_KO:-}" ]; then
+		insmod "$UMBRA_KO" "$@"
+	else
+		modprobe umbra "$@"
+	fi
+}
+
 # module_load umbra|kvm ept|shadow: the stock modules take their mode at load.
 module_load()
 {
 	case $1-$2 in
-	umbra-*) modprobe umbra paging="$2" ;;
+	umbra-*) umbra_load paging="$2" ;;
 	kvm-ept) modprobe kvm_intel ept=1 ;;
 	kvm-shadow) modprobe kvm_intel ept=0 ;;
 	esac

@@ -18,9 +18,14 @@ no_module_left()
 	! grep -w umbra /proc/modules && ! [ -e /dev/umbra ]
 }
 
+load_refused()
+{
+	! umbra_load "$@"
+}
+
 one_round() # PAGING
 {
-	modprobe umbra &&
+	umbra_load &&
 		"$runner" --node /dev/umbra --paging "$1" --cpus 1 touch_4k >/dev/null &&
 		rmmod umbra
 }
@@ -60,7 +65,7 @@ killed_vmm()
 tap_begin
 log_mark
 
-tap_check "modprobe" modprobe umbra
+tap_check "it loads" umbra_load
 tap_check "the node is there" test -c /dev/umbra
 mode=$(stat -c %a /dev/umbra)
 tap_point "$([ "$mode" = 660 ]; echo $?)" "the node's mode is 660" "$mode"
@@ -70,12 +75,12 @@ tap_check "paging refuses another word" sh -c "! echo other >$parameter"
 tap_check "rmmod" rmmod umbra
 tap_check "nothing of it is left" no_module_left
 tap_check "no slab cache is left" no_cache_left
-tap_check "a bad parameter is refused" sh -c '! modprobe umbra paging=other'
+tap_check "a bad parameter is refused" load_refused paging=other
 rmmod umbra 2>/dev/null
 log_check "load"
 
 for paging in ept shadow; do
-	modprobe umbra
+	umbra_load
 	tap_check "$paging: kill -9 of a VMM that runs guests leaves nothing in use" killed_vmm $paging
 	log_check "kill -9, $paging"
 done
