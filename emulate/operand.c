@@ -221,7 +221,7 @@ void emu_resolve(struct umbra_emu *emu)
 	emu->mem = (struct umbra_emu_operand) {
 		.offset = effective_address(emu),
 		.size = emu_kind_size(insn, dst ? insn->dst : insn->src),
-		.seg = insn->seg >= 0 ? insn->seg : default_segment(insn),
+		.seg = insn->seg >= 0 ? (u8)insn->seg : default_segment(insn),
 		.write = dst && (insn->flags & EMU_F_WRITE),
 	};
 	if (insn->flags & EMU_F_BITS)
@@ -297,6 +297,10 @@ enum umbra_emu_result emu_linearize(struct umbra_emu *emu, struct umbra_emu_oper
 	u64 misaligned;
 
 	mem->gva = linear(emu, mem, &seg);
+	misaligned = mem->gva & (mem->size - 1);
+	/* It comes before canonical and limit checks. */
+	if (misaligned && (emu->insn.flags & EMU_F_ALIGN))
+		return emu_fault(emu, EMU_VECTOR_GP, true);
 	if (emu->mode != UMBRA_EMU_LONG64) {
 		ret = check_segment(emu, mem, &seg);
 		if (ret)
@@ -305,9 +309,6 @@ enum umbra_emu_result emu_linearize(struct umbra_emu *emu, struct umbra_emu_oper
 		   !emu_canonical(emu, mem->gva + mem->size - 1)) {
 		return segment_fault(emu, mem->seg);
 	}
-	misaligned = mem->gva & (mem->size - 1);
-	if (misaligned && (emu->insn.flags & EMU_F_ALIGN))
-		return emu_fault(emu, EMU_VECTOR_GP, true);
 	if (misaligned && emu->align_check && mem->size <= 8)
 		return emu_fault(emu, EMU_VECTOR_AC, true);
 	return UMBRA_EMU_DONE;

@@ -44,7 +44,7 @@ void emu_string_operand(const struct umbra_emu *emu, enum umbra_emu_reg reg, u32
 	*mem = (struct umbra_emu_operand) {
 		.offset = emu->regs[reg] + index * stride(emu),
 		.size = insn->opsize,
-		.seg = dst ? UMBRA_EMU_ES : insn->seg >= 0 ? insn->seg : UMBRA_EMU_DS,
+		.seg = dst ? UMBRA_EMU_ES : insn->seg >= 0 ? (u8)insn->seg : UMBRA_EMU_DS,
 		.write = dst && (insn->flags & EMU_F_WRITE),
 	};
 	mem->offset &= emu_size_mask(insn->adsize);
