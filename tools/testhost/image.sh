@@ -120,7 +120,7 @@ prepare_kernel()
 		objcopy "$m" || die "objcopy failed on $m"
 	done
 	cp "$modules"/modules.order "$modules"/modules.builtin* "$dir/modules"
-	rm -r "$dir"/*lib "$dir/boot"
+	rm -r "${dir:?}"/*lib "${dir:?}/boot"
 	chmod 755 "$dir"
 	mv "$dir" "$kernel"
 }
