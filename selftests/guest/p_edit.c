@@ -199,3 +199,52 @@ void payload_recycle(void)
 	}
 	note(i);
 }
+
+/*
+ * More rights need no INVLPG: at worst the CPU reports one fault from what it
+ * had cached, and then looks again.
+ */
+static void check_upgraded(u64 (*access)(u64 va), u64 va)
+{
+	if (access(va))
+		CHECK_EQ(access(va), 0);
+}
+
+static u64 kernel_read(u64 va)
+{
+	return probe_read(va, NULL);
+}
+
+static u64 kernel_write(u64 va)
+{
+	return probe_write(va, 0xc3c3c3c3c3c3c3c3UL);
+}
+
+void payload_upgrade(void)
+{
+	u64 root = space_create(), page = data_alloc(1), i, va;
+	u64 *pte = pt_entry(root, TEST_VA, 1, true);
+
+	space_add_user_text(root);
+	*(u64 *)page = 0xc3c3c3c3c3c3c3c3UL;
+	write_cr3(root);
+	for (i = 0; i < ctl->ops; i++) {
+		va = TEST_VA + i % WINDOW * PAGE_SIZE;
+		check_fault(probe_read(va, NULL), 0, va);
+		WRITE_ONCE(pte[i % WINDOW], page | PTE_READ | PTE_NX);
+		check_upgraded(kernel_read, va);
+		check_fault(kernel_write(va), PF_P | PF_W, va);
+		WRITE_ONCE(pte[i % WINDOW], page | PTE_READ | PTE_W | PTE_NX);
+		check_upgraded(kernel_write, va);
+		check_fault(probe_user_read(va), PF_P | PF_U, va);
+		WRITE_ONCE(pte[i % WINDOW], page | PTE_READ | PTE_W | PTE_U | PTE_NX);
+		check_upgraded(probe_user_write, va);
+		check_fault(probe_user_call(va), PF_P | PF_U | PF_FETCH, va);
+		WRITE_ONCE(pte[i % WINDOW], page | PTE_USER);
+		check_upgraded(probe_user_call, va);
+		check_upgraded(probe_call, va);
+		WRITE_ONCE(pte[i % WINDOW], 0);
+		invlpg(va);
+	}
+	note(i);
+}
