@@ -166,10 +166,11 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 	regs[REG_CSGSFS] = (regs[REG_CSGSFS] & ~0xffffll) | USER_CS;
 }
 
+/* Populated: error codes tell whether a page is present. */
 static bool map(u64 address, unsigned int pages, int prot)
 {
 	void *p = mmap((void *)address, (size_t)pages * PAGE, prot,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_POPULATE, -1, 0);
 
 	return p == (void *)address;
 }
@@ -197,8 +198,6 @@ bool native_init(void)
 	    !map(CODE, 2, rwx) || !map(DATA, DATA_PAGES, PROT_READ | PROT_WRITE) ||
 	    !map(READONLY, 1, PROT_READ))
 		return false;
-	/* Have the pages present: error codes tell the difference. */
-	(void)*(volatile u8 *)READONLY;
 	memset((void *)DATA, 0, (size_t)DATA_PAGES * PAGE);
 	emit_stub(STUB64, false);
 	emit_stub(STUB32, true);
@@ -221,7 +220,6 @@ bool native_init_segments(void)
 			.seg_32bit = !!(ar & AR_DB),
 			.contents = seg->code ? 2 : !!(ar & AR_DOWN),
 			.read_exec_only = !(ar & AR_RW),
-			.useable = 1,
 		};
 
 		if (!(seg->selector & 4))

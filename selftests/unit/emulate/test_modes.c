@@ -101,7 +101,8 @@ static void flags_of_the_caller(void)
 	ok(RUN(&m, 0x89, 0x03) == UMBRA_EMU_DONE && emu->retired && emu->tf_trap &&
 	   emu->rflags == (2 | TF), "RF is cleared, TF gives a trap");
 	emu->rflags = 2;
-	ok(RUN(&m, 0x89, 0x03) == UMBRA_EMU_DONE && emu->retired && !emu->tf_trap, "no TF, no trap");
+	ok(RUN(&m, 0x89, 0x03) == UMBRA_EMU_DONE && emu->retired && !emu->tf_trap,
+	   "no TF, no trap");
 	ok(RUN(&m, 0x0f, 0x0b) == UMBRA_EMU_UNKNOWN && !emu->retired, "unknown retires nothing");
 	ok(emu->insn.fetched >= 2 && emu->insn.bytes[0] == 0x0f && emu->insn.bytes[1] == 0x0b,
 	   "unknown leaves the instruction bytes");

@@ -55,7 +55,7 @@ static void outs(void)
 	   umbra_emulate_resume(emu) == UMBRA_EMU_DONE && emu->regs[UMBRA_EMU_RSI] == DATA - 4,
 	   "backwards, in the order of the transfers");
 	fresh(DEVICE, 0, 2);
-	ok(RUN(&m, 0xf3, 0x6e) == UMBRA_EMU_MMIO && emu->mmio.len == 1, "outs from a device");
+	ok(RUN(&m, 0xf3, 0x6e) == UMBRA_EMU_MMIO && emu->mmio.len == 1, "OUTS from a device");
 	emu->mmio.data[0] = 0x99;
 	ok(umbra_emulate_resume(emu) == UMBRA_EMU_PIO && is_pio(false, 1, 1) && m.pio[0] == 0x99,
 	   "one element at a time");
@@ -78,7 +78,8 @@ static void ins(void)
 	fresh(0, DATA + PAGE - 1, 4);
 	ok(RUN(&m, 0xf3, 0x6d) == UMBRA_EMU_PIO && is_pio(true, 4, 1),
 	   "an element across pages comes alone");
-	ok(umbra_emulate_resume(emu) == UMBRA_EMU_RETRY && emu->regs[UMBRA_EMU_RCX] == 3, "then more");
+	ok(umbra_emulate_resume(emu) == UMBRA_EMU_RETRY && emu->regs[UMBRA_EMU_RCX] == 3,
+	   "then more");
 	fresh(0, READONLY, 4);
 	ok(RUN(&m, 0xf3, 0x6d) == UMBRA_EMU_FAULT && emu->exception.error_code == 3,
 	   "a fault comes before the device is read");
@@ -88,7 +89,7 @@ static void ins(void)
 	ok(umbra_emulate_resume(emu) == UMBRA_EMU_FAULT && emu->regs[UMBRA_EMU_RCX] == 4 &&
 	   !umbra_emulate_pending(emu), "unmapped meanwhile: the fault is delivered");
 	fresh(0, DEVICE, 2);
-	ok(RUN(&m, 0xf3, 0x6c) == UMBRA_EMU_PIO && is_pio(true, 1, 2), "ins to a device");
+	ok(RUN(&m, 0xf3, 0x6c) == UMBRA_EMU_PIO && is_pio(true, 1, 2), "INS to a device");
 	m.pio[0] = 1;
 	m.pio[1] = 2;
 	ok(umbra_emulate_resume(emu) == UMBRA_EMU_MMIO && emu->mmio.data[0] == 1 &&

@@ -47,7 +47,8 @@ static void faults(void)
 	ok(RUN(&m, 0xf3, 0xa5) == UMBRA_EMU_FAULT && emu->exception.cr2 == end &&
 	   emu->regs[UMBRA_EMU_RCX] == 6 && emu->regs[UMBRA_EMU_RSI] == DATA + 8 &&
 	   emu->regs[UMBRA_EMU_RDI] == end - 2 && emu->rip == CODE &&
-	   machine_get(&m, end - 10, 8) == 0x0807060504030201ull && machine_get(&m, end - 2, 2) == 0,
+	   machine_get(&m, end - 10, 8) == 0x0807060504030201ull &&
+	   machine_get(&m, end - 2, 2) == 0,
 	   "a fault keeps whole iterations, and only those");
 	ok(emu->retired, "iterations have retired");
 }

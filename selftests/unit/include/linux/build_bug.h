@@ -4,6 +4,6 @@
 
 #include <assert.h>
 
-#define BUILD_BUG_ON(condition)	_Static_assert(!(condition), #condition)
+#define BUILD_BUG_ON(condition)	static_assert(!(condition), #condition)
 
 #endif
