@@ -16,6 +16,11 @@
 
 #define UMBRA_PAGE_SHIFT	12
 
+/* No table, no page. */
+#ifndef INVALID_PAGE
+#define INVALID_PAGE		(~(hpa_t)0)
+#endif
+
 /* What a page walk or a fault wants, in the layout of the #PF error code. */
 #define UMBRA_ACC_PRESENT	(1u << 0)
 #define UMBRA_ACC_WRITE		(1u << 1)

@@ -99,6 +99,7 @@ struct umbra_vcpu_stat {
  * @cr8: task priority for user space's local APIC
  * @guest_fpu: guest FPU state, swapped around KVM_RUN
  * @emu: the instruction under emulation, if any
+ * @emu_error: -errno when memory that the instruction needs cannot be had
  * @complete: what the next KVM_RUN has to finish first, or NULL
  * @complete_rip: linear address of the instruction that @complete skips
  * @stat: counters
@@ -129,6 +130,7 @@ struct umbra_vcpu {
 	u64 cr8;
 	struct fpu_guest guest_fpu;
 	struct umbra_emu emu;
+	int emu_error;
 	int (*complete)(struct umbra_vcpu *vcpu);
 	u64 complete_rip;
 

@@ -13,6 +13,8 @@
 #include <umbra/mmu.h>
 #include <umbra/types.h>
 
+struct umbra_emu;
+struct umbra_emu_segment;
 struct umbra_vcpu;
 struct umbra_vm;
 
@@ -87,6 +89,51 @@ int umbra_vmx_queue_interrupt(struct umbra_vcpu *vcpu, u32 vector);
 int umbra_vmx_queue_nmi(struct umbra_vcpu *vcpu);
 
 /**
+ * umbra_vmx_queue_exception() - deliver an exception at the next entry
+ *
+ * Follows the double-fault rules with what is being delivered already.
+ */
+void umbra_vmx_queue_exception(struct umbra_vcpu *vcpu, const struct umbra_exception *exc);
+
+/**
+ * umbra_vmx_ready_for_interrupt() - would KVM_INTERRUPT be delivered at once?
+ */
+bool umbra_vmx_ready_for_interrupt(struct umbra_vcpu *vcpu);
+
+/**
+ * umbra_vmx_request_window() - look at run->request_interrupt_window again
+ */
+void umbra_vmx_request_window(struct umbra_vcpu *vcpu);
+
+/**
+ * umbra_vmx_run_once() - enter the guest and handle the exit
+ * @vcpu: vcpu->mmu.root is valid
+ *
+ * Return: 1 to go on, 0 to return to user space, -errno.
+ */
+int umbra_vmx_run_once(struct umbra_vcpu *vcpu);
+
+/**
+ * umbra_vmx_emu_load() / umbra_vmx_emu_store() - registers for the emulator
+ *
+ * load fills regs, rip, rflags, mode, cpl and the like; store takes regs, rip
+ * and rflags back, and with @retired ends blocking by STI and MOV SS.
+ */
+void umbra_vmx_emu_load(struct umbra_vcpu *vcpu, struct umbra_emu *emu);
+void umbra_vmx_emu_store(struct umbra_vcpu *vcpu, const struct umbra_emu *emu);
+void umbra_vmx_emu_segment(struct umbra_vcpu *vcpu, int seg, struct umbra_emu_segment *out);
+
+/**
+ * umbra_vmx_vectoring() - did the last exit interrupt the delivery of an event?
+ */
+bool umbra_vmx_vectoring(struct umbra_vcpu *vcpu);
+
+/**
+ * umbra_vmx_dump() - log the VMCS, rate-limited
+ */
+void umbra_vmx_dump(struct umbra_vcpu *vcpu);
+
+/**
  * umbra_vmx_get_msr() / umbra_vmx_set_msr() - one MSR
  * @host: user space asks, so that what RDMSR/WRMSR would refuse is allowed
  *
@@ -95,6 +142,12 @@ int umbra_vmx_queue_nmi(struct umbra_vcpu *vcpu);
  */
 int umbra_vmx_get_msr(struct umbra_vcpu *vcpu, u32 index, u64 *data, bool host);
 int umbra_vmx_set_msr(struct umbra_vcpu *vcpu, u32 index, u64 data, bool host);
+
+/**
+ * umbra_vmx_set_apic_base() - MSR_IA32_APICBASE, also from KVM_SET_SREGS
+ * Return: 0, or -EINVAL for reserved bits.
+ */
+int umbra_vmx_set_apic_base(struct umbra_vcpu *vcpu, u64 base);
 
 /**
  * umbra_vmx_msr_list() - MSRs that KVM_GET_MSR_INDEX_LIST reports

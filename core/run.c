@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KVM_RUN: from user space into the guest, round and round, and back.
+ */
+#include <asm/fpu/api.h>
+#include <linux/context_tracking.h>
+#include <linux/entry-kvm.h>
+#include <linux/kvm.h>
+#include <linux/sched/signal.h>
+#include <linux/signal.h>
+#include <umbra/vcpu.h>
+#include <umbra/vmx.h>
+
+/* What others asked for. Return: 1 to go on, 0 for an exit, -errno. */
+static int handle_requests(struct umbra_vcpu *vcpu)
+{
+	if (test_and_clear_bit(UMBRA_REQ_TRIPLE_FAULT, &vcpu->requests)) {
+		vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
+		return 0;
+	}
+	/* The root is invalid already: clearing the bit is all. */
+	clear_bit(UMBRA_REQ_MMU_RELOAD, &vcpu->requests);
+	return 1;
+}
+
+static int load_root(struct umbra_vcpu *vcpu)
+{
+	int idx, r;
+
+	if (likely(vcpu->mmu.root != INVALID_PAGE))
+		return 0;
+	idx = srcu_read_lock(&vcpu->mmu.mmu->srcu);
+	r = umbra_mmu_load(&vcpu->mmu);
+	srcu_read_unlock(&vcpu->mmu.mmu->srcu, idx);
+	return r;
+}
+
+static int interrupted(struct umbra_vcpu *vcpu)
+{
+	vcpu->run->exit_reason = KVM_EXIT_INTR;
+	vcpu->stat.signal_exits++;
+	return -EINTR;
+}
+
+/* User space asked to be told when it can inject, and now it can. */
+static bool window_open(struct umbra_vcpu *vcpu)
+{
+	if (likely(!READ_ONCE(vcpu->run->request_interrupt_window)))
+		return false;
+	if (!umbra_vmx_ready_for_interrupt(vcpu))
+		return false;
+	vcpu->run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
+	vcpu->stat.request_irq_exits++;
+	return true;
+}
+
+static int run_loop(struct umbra_vcpu *vcpu)
+{
+	int r;
+
+	for (;;) {
+		if (unlikely(READ_ONCE(vcpu->requests))) {
+			r = handle_requests(vcpu);
+			if (r <= 0)
+				return r;
+		}
+		r = load_root(vcpu);
+		if (unlikely(r))
+			return r;
+		r = umbra_vmx_run_once(vcpu);
+		if (r <= 0)
+			return r;
+		if (window_open(vcpu))
+			return 0;
+		if (xfer_to_guest_mode_work_pending()) {
+			r = xfer_to_guest_mode_handle_work(NULL);
+			if (r)
+				return interrupted(vcpu);
+		}
+	}
+}
+
+/* Finish what the last exit left to user space. */
+static int finish_exit(struct umbra_vcpu *vcpu)
+{
+	int (*fn)(struct umbra_vcpu *vcpu) = vcpu->complete;
+
+	if (!fn)
+		return 1;
+	vcpu->complete = NULL;
+	return fn(vcpu);
+}
+
+/* The part of struct kvm_run that user space's interrupt controller reads. */
+static void publish(struct umbra_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	struct kvm_regs regs;
+
+	umbra_vmx_get_regs(vcpu, &regs);
+	run->if_flag = !!(regs.rflags & X86_EFLAGS_IF);
+	run->cr8 = vcpu->cr8;
+	run->apic_base = vcpu->apic_base;
+	run->ready_for_interrupt_injection = umbra_vmx_ready_for_interrupt(vcpu);
+	run->flags = 0;
+}
+
+static int run_loaded(struct umbra_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	u64 cr8 = READ_ONCE(run->cr8);
+	int r;
+
+	if (cr8 > 15)
+		return -EINVAL;
+	vcpu->cr8 = cr8;
+	if (READ_ONCE(run->request_interrupt_window))
+		umbra_vmx_request_window(vcpu);
+	r = finish_exit(vcpu);
+	if (r > 0) {
+		if (READ_ONCE(run->immediate_exit) || signal_pending(current))
+			r = interrupted(vcpu);
+		else if (window_open(vcpu))
+			r = 0;
+		else
+			r = run_loop(vcpu);
+	}
+	publish(vcpu);
+	return r;
+}
+
+int umbra_vcpu_run(struct umbra_vcpu *vcpu)
+{
+	sigset_t saved;
+	int r;
+
+	if (vcpu->sigset_active)
+		sigprocmask(SIG_SETMASK, &vcpu->sigset, &saved);
+	umbra_vcpu_load(vcpu);
+	fpu_swap_kvm_fpstate(&vcpu->guest_fpu, true);
+	vcpu->stat.fpu_reload++;
+	r = run_loaded(vcpu);
+	fpu_swap_kvm_fpstate(&vcpu->guest_fpu, false);
+	umbra_vcpu_put(vcpu);
+	if (vcpu->sigset_active)
+		sigprocmask(SIG_SETMASK, &saved, NULL);
+	return r;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the CPUs' VMX can do, the common denominator of all of them. */
+#ifndef _UMBRA_VMX_CAPS_H
+#define _UMBRA_VMX_CAPS_H
+
+#include <linux/types.h>
+
+/**
+ * struct vmx_caps - capabilities and the control words built from them
+ * @revision: VMCS revision identifier
+ * @pin: pin-based controls that every vCPU uses
+ * @cpu: processor-based controls that every vCPU uses
+ * @cpu2: secondary controls that every vCPU may use
+ * @exit: VM-exit controls
+ * @entry: VM-entry controls
+ * @cr0_fixed0: CR0 bits that must be 1 in VMX operation
+ * @cr0_fixed1: CR0 bits that may be 1
+ * @cr4_fixed0: CR4 bits that must be 1
+ * @cr4_fixed1: CR4 bits that may be 1
+ * @preemption_timer: pin-based control exists
+ * @timer_shift: the timer counts at TSC >> @timer_shift
+ * @ept_ad: EPT accessed and dirty flags
+ * @ept_2m: 2 MiB leaves
+ * @ept_1g: 1 GiB leaves
+ * @invvpid_addr: INVVPID of one address
+ */
+struct vmx_caps {
+	u32 revision;
+	u32 pin;
+	u32 cpu;
+	u32 cpu2;
+	u32 exit;
+	u32 entry;
+	u64 cr0_fixed0;
+	u64 cr0_fixed1;
+	u64 cr4_fixed0;
+	u64 cr4_fixed1;
+	bool preemption_timer;
+	u8 timer_shift;
+	bool ept_ad;
+	bool ept_2m;
+	bool ept_1g;
+	bool invvpid_addr;
+};
+
+extern struct vmx_caps vmx_caps;
+
+/* Fill vmx_caps from this CPU and check that every online CPU has the same. */
+int vmx_caps_init(void);
+
+/* Does this CPU still have what vmx_caps promises? For CPU online. */
+int vmx_caps_check_cpu(void);
+
+#endif /* _UMBRA_VMX_CAPS_H */

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Exit handlers: one table by exit reason, and the handlers of exits that
+ * concern neither memory nor control registers nor events.
+ */
+#include <linux/kvm.h>
+#include <linux/kvm_para.h>
+#include <linux/nospec.h>
+#include <asm/trapnr.h>
+#include <asm/vmx.h>
+
+#include "vmx.h"
+
+/* Leave the instruction that exited behind. */
+void vmx_skip_insn(struct vmx_vcpu *vmx)
+{
+	const u32 shadow = GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS;
+	unsigned long rip = vmx_rip(vmx) + vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
+	u32 blocking = vmcs_read32(GUEST_INTERRUPTIBILITY_INFO);
+
+	if (unlikely(rip >> 32 && !vmx_in_long64(vmx)))
+		rip = (u32)rip;
+	vmx_set_rip(vmx, rip);
+	if (unlikely(blocking & shadow))
+		vmcs_write32(GUEST_INTERRUPTIBILITY_INFO, blocking & ~shadow);
+	if (unlikely(vmx_rflags(vmx) & (X86_EFLAGS_TF | X86_EFLAGS_RF))) {
+		vmx_set_rflags(vmx, vmx_rflags(vmx) & ~X86_EFLAGS_RF);
+		if (vmx_rflags(vmx) & X86_EFLAGS_TF) {
+			vmx->dr6 |= DR_STEP;
+			vmx_queue_exception(vmx, X86_TRAP_DB, false, 0);
+		}
+	}
+}
+
+static int skip(struct vmx_vcpu *vmx)
+{
+	vmx_skip_insn(vmx);
+	return VMX_RESUME_GUEST;
+}
+
+static int inject_ud(struct vmx_vcpu *vmx)
+{
+	vmx_queue_ud(vmx);
+	return VMX_RESUME_GUEST;
+}
+
+static int inject_gp(struct vmx_vcpu *vmx)
+{
+	vmx_queue_gp(vmx);
+	return VMX_RESUME_GUEST;
+}
+
+static int handle_cpuid(struct vmx_vcpu *vmx)
+{
+	vmx_cpuid_emulate(vmx);
+	return VMX_RESUME_GUEST;
+}
+
+static int handle_interrupt(struct vmx_vcpu *vmx)
+{
+	vmx->vcpu.stat.irq_exits++;
+	return VMX_RESUME_GUEST;
+}
+
+static int handle_triple_fault(struct vmx_vcpu *vmx)
+{
+	vmx->vcpu.run->exit_reason = KVM_EXIT_SHUTDOWN;
+	return VMX_EXIT_TO_USER;
+}
+
+/* There is no local APIC here: user space decides what wakes the vCPU. */
+static int handle_hlt(struct vmx_vcpu *vmx)
+{
+	vmx_skip_insn(vmx);
+	vmx->vcpu.stat.halt_exits++;
+	vmx->vcpu.run->exit_reason = KVM_EXIT_HLT;
+	return VMX_EXIT_TO_USER;
+}
+
+/* No hypercall is offered; the guest is told so in the usual way. */
+static int handle_vmcall(struct vmx_vcpu *vmx)
+{
+	unsigned long ret = vmx_cpl(vmx) ? -KVM_EPERM : -KVM_ENOSYS;
+
+	vmx->vcpu.stat.hypercalls++;
+	vmx->vcpu.regs[UMBRA_RAX] = vmx_in_long64(vmx) ? ret : (u32)ret;
+	return skip(vmx);
+}
+
+static int handle_invalid_state(struct vmx_vcpu *vmx)
+{
+	struct kvm_run *run = vmx->vcpu.run;
+
+	vmx_dump(vmx);
+	run->exit_reason = KVM_EXIT_FAIL_ENTRY;
+	run->fail_entry.hardware_entry_failure_reason = vmx->exit_reason;
+	run->fail_entry.cpu = vmx->vmcs_cpu;
+	return VMX_EXIT_TO_USER;
+}
+
+static int handle_task_switch(struct vmx_vcpu *vmx)
+{
+	return vmx_exit_internal_error(vmx, KVM_INTERNAL_ERROR_EMULATION);
+}
+
+/* The exit that nobody handles, told to user space and once to the log. */
+int vmx_exit_internal_error(struct vmx_vcpu *vmx, u32 suberror)
+{
+	struct kvm_run *run = vmx->vcpu.run;
+
+	if (suberror != KVM_INTERNAL_ERROR_EMULATION)
+		vmx_dump(vmx);
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	run->internal.suberror = suberror;
+	run->internal.ndata = 2;
+	run->internal.data[0] = vmx->exit_reason;
+	run->internal.data[1] = vmx->vmcs_cpu;
+	return VMX_EXIT_TO_USER;
+}
+
+static int (*const handlers[])(struct vmx_vcpu *vmx) = {
+	[EXIT_REASON_EXCEPTION_NMI] = vmx_handle_exception,
+	[EXIT_REASON_EXTERNAL_INTERRUPT] = handle_interrupt,
+	[EXIT_REASON_TRIPLE_FAULT] = handle_triple_fault,
+	[EXIT_REASON_INTERRUPT_WINDOW] = vmx_handle_interrupt_window,
+	[EXIT_REASON_NMI_WINDOW] = vmx_handle_nmi_window,
+	[EXIT_REASON_TASK_SWITCH] = handle_task_switch,
+	[EXIT_REASON_CPUID] = handle_cpuid,
+	[EXIT_REASON_HLT] = handle_hlt,
+	[EXIT_REASON_INVD] = skip,
+	[EXIT_REASON_INVLPG] = vmx_handle_invlpg,
+	[EXIT_REASON_RDPMC] = inject_gp,
+	[EXIT_REASON_VMCALL] = handle_vmcall,
+	[EXIT_REASON_VMCLEAR] = inject_ud,
+	[EXIT_REASON_VMLAUNCH] = inject_ud,
+	[EXIT_REASON_VMPTRLD] = inject_ud,
+	[EXIT_REASON_VMPTRST] = inject_ud,
+	[EXIT_REASON_VMREAD] = inject_ud,
+	[EXIT_REASON_VMRESUME] = inject_ud,
+	[EXIT_REASON_VMWRITE] = inject_ud,
+	[EXIT_REASON_VMOFF] = inject_ud,
+	[EXIT_REASON_VMON] = inject_ud,
+	[EXIT_REASON_CR_ACCESS] = vmx_handle_cr,
+	[EXIT_REASON_DR_ACCESS] = vmx_handle_dr,
+	[EXIT_REASON_IO_INSTRUCTION] = vmx_handle_io,
+	[EXIT_REASON_MSR_READ] = vmx_handle_rdmsr,
+	[EXIT_REASON_MSR_WRITE] = vmx_handle_wrmsr,
+	[EXIT_REASON_INVALID_STATE] = handle_invalid_state,
+	[EXIT_REASON_MSR_LOAD_FAIL] = handle_invalid_state,
+	[EXIT_REASON_MWAIT_INSTRUCTION] = skip,
+	[EXIT_REASON_MONITOR_INSTRUCTION] = skip,
+	[EXIT_REASON_PAUSE_INSTRUCTION] = skip,
+	[EXIT_REASON_MCE_DURING_VMENTRY] = handle_invalid_state,
+	[EXIT_REASON_EPT_VIOLATION] = vmx_handle_ept_violation,
+	[EXIT_REASON_EPT_MISCONFIG] = vmx_handle_ept_misconfig,
+	[EXIT_REASON_INVEPT] = inject_ud,
+	[EXIT_REASON_PREEMPTION_TIMER] = vmx_handle_preemption_timer,
+	[EXIT_REASON_INVVPID] = inject_ud,
+	[EXIT_REASON_WBINVD] = skip,
+	[EXIT_REASON_XSETBV] = inject_gp,
+	[EXIT_REASON_INVPCID] = vmx_handle_invpcid,
+	[EXIT_REASON_VMFUNC] = inject_ud,
+};
+
+int vmx_handle_exit(struct vmx_vcpu *vmx)
+{
+	u32 reason = (u16)vmx->exit_reason;
+
+	/* Without the preemption timer any exit is a chance to look. */
+	if (unlikely(vmx->await_legal) && !vmx_caps.preemption_timer)
+		vmx_handle_preemption_timer(vmx);
+	if (unlikely(vmx->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
+		return handle_invalid_state(vmx);
+	if (reason >= ARRAY_SIZE(handlers) || !handlers[reason])
+		return vmx_exit_internal_error(vmx, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON);
+	reason = array_index_nospec(reason, ARRAY_SIZE(handlers));
+	return handlers[reason](vmx);
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The page-table family that the CPU walks for this vCPU, as the VMCS sees it:
+ * controls, owned CR bits, intercepted exceptions, and the switch between the
+ * two at any instruction boundary.
+ *
+ * EPT family:    EPT and unrestricted guest on. CR3, CR4 and most of CR0 belong
+ *                to the guest; only PE and PG exit, as they change the mode.
+ * Shadow family: both off. CR3 holds the shadow root; WP, PG, PAE are forced
+ *                to 1; CR3 accesses, INVLPG and #PF exit.
+ */
+#include <asm/msr-index.h>
+#include <asm/processor-flags.h>
+#include <asm/trapnr.h>
+
+#include "vmx.h"
+
+/* How long a guest that is not yet legal for shadow paging may run, in TSC. */
+#define LEGAL_POLL_TSC		20000
+
+/* CR4 bits that concern neither paging nor VMX. */
+#define CR4_HARMLESS	(X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PCE | \
+			 X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT | X86_CR4_FSGSBASE)
+#define CR4_PAGING	(X86_CR4_PSE | X86_CR4_PGE | X86_CR4_PAE | X86_CR4_SMEP | \
+			 X86_CR4_SMAP | X86_CR4_PCIDE)
+#define CR0_HARMLESS	(X86_CR0_TS | X86_CR0_MP | X86_CR0_EM | X86_CR0_AM)
+
+/* #DB and #AC can be raised without end during their own delivery: they exit. */
+#define ALWAYS_INTERCEPTED	(BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC) | BIT(X86_TRAP_MC))
+
+/* The CR values for the CPU, made from those that the guest sees. */
+void vmx_family_write_crs(struct vmx_vcpu *vmx)
+{
+	const struct umbra_paging_state *s = &vmx->vcpu.mmu.state;
+	bool shadow = vmx->family == UMBRA_FAMILY_SHADOW;
+	unsigned long cr0 = (s->cr0 & ~(X86_CR0_CD | X86_CR0_NW)) | X86_CR0_NE;
+	unsigned long cr4 = s->cr4 | X86_CR4_VMXE;
+	u64 efer = s->efer;
+
+	if (shadow) {
+		cr0 |= X86_CR0_WP;
+		cr4 &= ~(X86_CR4_PCIDE | X86_CR4_PKE);
+		efer |= EFER_NX;
+	}
+	vmcs_writel(CR0_READ_SHADOW, s->cr0);
+	vmcs_writel(GUEST_CR0, cr0);
+	vmcs_writel(CR4_READ_SHADOW, s->cr4);
+	vmcs_writel(GUEST_CR4, cr4);
+	vmcs_write64(GUEST_IA32_EFER, efer);
+	vmcs_write32(VM_ENTRY_CONTROLS,
+		     vmx_caps.entry | ((efer & EFER_LMA) ? VM_ENTRY_IA32E_MODE : 0));
+}
+
+/* Everything in the VMCS that depends on the family. */
+void vmx_family_apply(struct vmx_vcpu *vmx)
+{
+	const u32 ept = SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST;
+	const u32 cr3_exits = CPU_BASED_CR3_LOAD_EXITING | CPU_BASED_CR3_STORE_EXITING |
+			      CPU_BASED_INVLPG_EXITING;
+	u32 exceptions = ALWAYS_INTERCEPTED;
+
+	vmx->family = vmx->vcpu.mmu.family;
+	vmx->loaded_root = INVALID_PAGE;
+	vmx->need_flush = true;
+	if (vmx->family == UMBRA_FAMILY_SHADOW) {
+		vmcs_write32(SECONDARY_VM_EXEC_CONTROL, vmx->cpu2_ctl & ~ept);
+		vmx_cpu_ctl_set(vmx, cr3_exits);
+		exceptions |= BIT(X86_TRAP_PF);
+		vmx->cr0_owned = CR0_HARMLESS;
+		vmx->cr4_owned = CR4_HARMLESS & vmx->cr4_allowed;
+	} else {
+		vmcs_write32(SECONDARY_VM_EXEC_CONTROL, vmx->cpu2_ctl);
+		vmx_cpu_ctl_clear(vmx, cr3_exits);
+		vmx->cr0_owned = CR0_HARMLESS | X86_CR0_WP;
+		vmx->cr4_owned = (CR4_HARMLESS | CR4_PAGING) & vmx->cr4_allowed;
+		vmcs_writel(GUEST_CR3, vmx->vcpu.mmu.state.cr3);
+	}
+	vmcs_write32(EXCEPTION_BITMAP, exceptions);
+	vmcs_writel(CR0_GUEST_HOST_MASK, ~vmx->cr0_owned);
+	vmcs_writel(CR4_GUEST_HOST_MASK, ~vmx->cr4_owned);
+	vmx_family_write_crs(vmx);
+}
+
+/* A data segment that VM entry takes without unrestricted guest. */
+static bool data_legal(int seg)
+{
+	u32 ar = vmcs_read32(vmcs_seg_ar(seg));
+	u32 type = ar & SEG_AR_TYPE_MASK;
+	u32 dpl = (ar & SEG_AR_DPL_MASK) >> SEG_AR_DPL_SHIFT;
+
+	if (ar & SEG_AR_UNUSABLE)
+		return true;
+	if (!(ar & SEG_AR_S) || !(ar & SEG_AR_P) || !(type & 1))
+		return false;
+	if ((type & 8) && !(type & 2))
+		return false;
+	return type > 11 || dpl >= (vmcs_read16(vmcs_seg_selector(seg)) & SEGMENT_RPL_MASK);
+}
+
+static bool code_legal(void)
+{
+	u32 cs = vmcs_read32(GUEST_CS_AR_BYTES), ss = vmcs_read32(GUEST_SS_AR_BYTES);
+	u32 type = cs & SEG_AR_TYPE_MASK;
+	u32 cpl = (ss & SEG_AR_DPL_MASK) >> SEG_AR_DPL_SHIFT;
+	u32 cs_dpl = (cs & SEG_AR_DPL_MASK) >> SEG_AR_DPL_SHIFT;
+
+	if (!(cs & SEG_AR_S) || !(cs & SEG_AR_P) || (type & 9) != 9)
+		return false;
+	return (type & 4) ? cs_dpl <= cpl : cs_dpl == cpl;
+}
+
+static bool stack_legal(void)
+{
+	u32 ss = vmcs_read32(GUEST_SS_AR_BYTES);
+	u16 ss_rpl = vmcs_read16(GUEST_SS_SELECTOR) & SEGMENT_RPL_MASK;
+	u16 cs_rpl = vmcs_read16(GUEST_CS_SELECTOR) & SEGMENT_RPL_MASK;
+
+	if (ss_rpl != cs_rpl || (ss & SEG_AR_DPL_MASK) >> SEG_AR_DPL_SHIFT != ss_rpl)
+		return false;
+	if (ss & SEG_AR_UNUSABLE)
+		return true;
+	return (ss & SEG_AR_S) && (ss & SEG_AR_P) && ((ss & SEG_AR_TYPE_MASK) == 3 || (ss & SEG_AR_TYPE_MASK) == 7);
+}
+
+/* Would VM entry take the segments without unrestricted guest, in IA-32e mode? */
+static bool state_legal(void)
+{
+	int seg;
+
+	if ((vmcs_read32(GUEST_TR_AR_BYTES) & (SEG_AR_TYPE_MASK | SEG_AR_UNUSABLE)) != 11)
+		return false;
+	if (!code_legal() || !stack_legal())
+		return false;
+	for (seg = SEG_ES; seg <= SEG_GS; seg++) {
+		if (seg != SEG_CS && seg != SEG_SS && !data_legal(seg))
+			return false;
+	}
+	return true;
+}
+
+static bool wants_shadow(struct vmx_vcpu *vmx)
+{
+	const struct umbra_mmu_vcpu *mv = &vmx->vcpu.mmu;
+
+	return mv->mmu->policy == UMBRA_POLICY_SHADOW && (mv->state.cr0 & X86_CR0_PG) &&
+	       (mv->state.efer & EFER_LMA);
+}
+
+/* While the guest is not legal yet, look again after a short time. */
+static void poll_legal(struct vmx_vcpu *vmx, bool poll)
+{
+	u32 pin = vmx->pin_ctl & ~PIN_BASED_VMX_PREEMPTION_TIMER;
+
+	vmx->await_legal = poll;
+	if (poll && vmx_caps.preemption_timer) {
+		pin |= PIN_BASED_VMX_PREEMPTION_TIMER;
+		vmcs_write32(VMX_PREEMPTION_TIMER_VALUE, LEGAL_POLL_TSC >> vmx_caps.timer_shift);
+	}
+	if (pin != vmx->pin_ctl) {
+		vmx->pin_ctl = pin;
+		vmcs_write32(PIN_BASED_VM_EXEC_CONTROL, pin);
+	}
+}
+
+/*
+ * CR0, CR4, EFER, the policy or the segments changed: choose the family again
+ * and bring the VMCS in line. state.cr3 is up to date.
+ */
+void vmx_family_update(struct vmx_vcpu *vmx)
+{
+	struct umbra_mmu_vcpu *mv = &vmx->vcpu.mmu;
+	bool wants = wants_shadow(vmx);
+
+	/* Once in the shadow family, segment loads by the CPU keep it legal. */
+	mv->state.state_legal = wants &&
+				((vmx->family == UMBRA_FAMILY_SHADOW && !vmx->segs_set) ||
+				 state_legal());
+	vmx->segs_set = false;
+	if (umbra_mmu_state_changed(mv)) {
+		vmx->vcpu.stat.family_switches++;
+		vmx_family_apply(vmx);
+	} else {
+		vmx_family_write_crs(vmx);
+	}
+	poll_legal(vmx, wants && !mv->state.state_legal);
+}
+
+int vmx_handle_preemption_timer(struct vmx_vcpu *vmx)
+{
+	vmx_sync_crs(vmx);
+	vmx_family_update(vmx);
+	return VMX_RESUME_GUEST;
+}

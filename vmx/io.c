@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Port I/O. IN and OUT go to user space straight from the exit information;
+ * string forms need the emulator.
+ */
+#include <linux/kvm.h>
+#include <linux/string.h>
+#include <umbra/emulation.h>
+
+#include "vmx.h"
+
+#define IO_QUAL_SIZE	7
+#define IO_QUAL_IN	BIT(3)
+#define IO_QUAL_STRING	BIT(4)
+
+static u64 linear_rip(struct vmx_vcpu *vmx)
+{
+	if (vmx_in_long64(vmx))
+		return vmx_rip(vmx);
+	return (u32)(vmcs_readl(GUEST_CS_BASE) + vmx_rip(vmx));
+}
+
+/* User space has done the access; unless it moved RIP, the instruction is over. */
+static int complete_out(struct umbra_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	if (linear_rip(vmx) == vcpu->complete_rip)
+		vmx_skip_insn(vmx);
+	return VMX_RESUME_GUEST;
+}
+
+static int complete_in(struct umbra_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	unsigned long *rax = &vcpu->regs[UMBRA_RAX];
+
+	switch (vmx->io_size) {
+	case 1:
+		*rax = (*rax & ~0xfful) | *(u8 *)vcpu->pio_page;
+		break;
+	case 2:
+		*rax = (*rax & ~0xfffful) | *(u16 *)vcpu->pio_page;
+		break;
+	default:
+		*rax = *(u32 *)vcpu->pio_page;
+		break;
+	}
+	return complete_out(vcpu);
+}
+
+static int string_io(struct vmx_vcpu *vmx)
+{
+	struct umbra_mmu *mmu = vmx->vcpu.mmu.mmu;
+	int idx = srcu_read_lock(&mmu->srcu);
+	int r = umbra_emulate_insn(&vmx->vcpu, NULL);
+
+	srcu_read_unlock(&mmu->srcu, idx);
+	return r;
+}
+
+int vmx_handle_io(struct vmx_vcpu *vmx)
+{
+	struct umbra_vcpu *vcpu = &vmx->vcpu;
+	unsigned long qual = vmcs_readl(EXIT_QUALIFICATION);
+	struct kvm_run *run = vcpu->run;
+
+	vcpu->stat.io_exits++;
+	if (unlikely(qual & IO_QUAL_STRING))
+		return string_io(vmx);
+
+	vmx->io_size = (qual & IO_QUAL_SIZE) + 1;
+	run->exit_reason = KVM_EXIT_IO;
+	run->io.direction = (qual & IO_QUAL_IN) ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
+	run->io.size = vmx->io_size;
+	run->io.port = qual >> 16;
+	run->io.count = 1;
+	run->io.data_offset = UMBRA_VCPU_PIO_PAGE * PAGE_SIZE;
+	vcpu->complete_rip = linear_rip(vmx);
+	if (qual & IO_QUAL_IN) {
+		vcpu->complete = complete_in;
+	} else {
+		memcpy(vcpu->pio_page, &vcpu->regs[UMBRA_RAX], 4);
+		vcpu->complete = complete_out;
+	}
+	return VMX_EXIT_TO_USER;
+}

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Model-specific registers: those that the guest reaches without an exit, those
+ * in the VMCS, those that only exist as a value here.
+ */
+#include <linux/bitops.h>
+#include <linux/kvm.h>
+#include <asm/mtrr.h>
+#include <asm/msr.h>
+#include <asm/msr-index.h>
+
+#include "vmx.h"
+
+#define PAT_RESET		0x0007040600070406ull
+#define MTRRCAP_WC		BIT_ULL(10)
+#define MTRRCAP_FIXED		BIT_ULL(8)
+#define MTRR_DEF_TYPE_VALID	(BIT_ULL(11) | BIT_ULL(10) | 0xff)
+
+static const u32 msr_list[] = {
+	MSR_IA32_TSC, MSR_IA32_APICBASE, MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP,
+	MSR_IA32_SYSENTER_EIP, MSR_IA32_CR_PAT, MSR_STAR, MSR_LSTAR, MSR_CSTAR,
+	MSR_SYSCALL_MASK, MSR_KERNEL_GS_BASE, MSR_FS_BASE, MSR_GS_BASE, MSR_EFER,
+	MSR_TSC_AUX, MSR_IA32_MISC_ENABLE, MSR_MTRRdefType,
+};
+
+/* Read and written by the guest without an exit. */
+static const u32 direct_msrs[] = {
+	MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_IA32_SYSENTER_CS,
+	MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP, MSR_IA32_CR_PAT,
+};
+
+const u32 *umbra_vmx_msr_list(unsigned int *nr)
+{
+	*nr = ARRAY_SIZE(msr_list);
+	return msr_list;
+}
+
+/* Four quarters of 1 KiB: read low, read high, write low, write high. */
+static void pass_through(struct vmx_vcpu *vmx, u32 msr)
+{
+	unsigned int base = msr >= 0xc0000000 ? 0x400 * 8 : 0;
+
+	__clear_bit(base + (msr & 0x1fff), vmx->msr_bitmap);
+	__clear_bit(base + 0x800 * 8 + (msr & 0x1fff), vmx->msr_bitmap);
+}
+
+void vmx_msr_bitmap_init(struct vmx_vcpu *vmx)
+{
+	int i;
+
+	memset(vmx->msr_bitmap, 0xff, PAGE_SIZE);
+	for (i = 0; i < ARRAY_SIZE(direct_msrs); i++)
+		pass_through(vmx, direct_msrs[i]);
+	/* Reading the TSC is harmless, writing it is not. */
+	__clear_bit(MSR_IA32_TSC, vmx->msr_bitmap);
+}
+
+/* The vCPU is loaded. */
+void vmx_msr_reset(struct vmx_vcpu *vmx)
+{
+	vmcs_write64(GUEST_IA32_PAT, PAT_RESET);
+	vmcs_write64(GUEST_IA32_DEBUGCTL, 0);
+	vmcs_write32(GUEST_SYSENTER_CS, 0);
+	vmcs_writel(GUEST_SYSENTER_ESP, 0);
+	vmcs_writel(GUEST_SYSENTER_EIP, 0);
+	vmx->misc_enable = MSR_IA32_MISC_ENABLE_FAST_STRING;
+}
+
+static bool pat_valid(u64 pat)
+{
+	int i;
+
+	for (i = 0; i < 8; i++, pat >>= 8) {
+		u8 type = pat & 0xff;
+
+		if (type > 7 || type == 2 || type == 3)
+			return false;
+	}
+	return true;
+}
+
+/* Index of a SYSCALL-class MSR in vmx->umsr, or -1. */
+static int umsr_of(u32 index)
+{
+	switch (index) {
+	case MSR_STAR:
+		return UMSR_STAR;
+	case MSR_LSTAR:
+		return UMSR_LSTAR;
+	case MSR_CSTAR:
+		return UMSR_CSTAR;
+	case MSR_SYSCALL_MASK:
+		return UMSR_FMASK;
+	case MSR_TSC_AUX:
+		return boot_cpu_has(X86_FEATURE_RDTSCP) ? UMSR_TSC_AUX : -1;
+	default:
+		return -1;
+	}
+}
+
+static int set_umsr(struct vmx_vcpu *vmx, int i, u64 data)
+{
+	if ((i == UMSR_LSTAR || i == UMSR_CSTAR) && vmx_noncanonical(data))
+		return -EINVAL;
+	if ((i == UMSR_TSC_AUX || i == UMSR_FMASK) && data >> 32)
+		return -EINVAL;
+	vmx_host_set_umsr(vmx, i, data);
+	return 0;
+}
+
+static u64 get_kernel_gs(struct vmx_vcpu *vmx)
+{
+	u64 value;
+
+	preempt_disable();
+	value = vmx->loaded ? __rdmsr(MSR_KERNEL_GS_BASE) : vmx->kernel_gs_base;
+	preempt_enable();
+	return value;
+}
+
+static void set_kernel_gs(struct vmx_vcpu *vmx, u64 value)
+{
+	preempt_disable();
+	vmx->kernel_gs_base = value;
+	if (vmx->loaded)
+		wrmsrl(MSR_KERNEL_GS_BASE, value);
+	preempt_enable();
+}
+
+static void set_tsc(struct vmx_vcpu *vmx, u64 value)
+{
+	vmx->tsc_offset = value - rdtsc();
+	vmcs_write64(TSC_OFFSET, vmx->tsc_offset);
+}
+
+/* Fixed-range and variable MTRRs: kept, without effect on the EPT memory type. */
+static u64 *mtrr_slot(struct vmx_vcpu *vmx, u32 index)
+{
+	switch (index) {
+	case MTRRphysBase_MSR(0) ... MTRRphysMask_MSR(UMBRA_NR_MTRRS - 1):
+		return &vmx->mtrr_var[index - MTRRphysBase_MSR(0)];
+	case MSR_MTRRfix64K_00000:
+		return &vmx->mtrr_fixed[0];
+	case MSR_MTRRfix16K_80000:
+	case MSR_MTRRfix16K_A0000:
+		return &vmx->mtrr_fixed[1 + index - MSR_MTRRfix16K_80000];
+	case MSR_MTRRfix4K_C0000 ... MSR_MTRRfix4K_F8000:
+		return &vmx->mtrr_fixed[3 + index - MSR_MTRRfix4K_C0000];
+	default:
+		return NULL;
+	}
+}
+
+/* MSRs that read as a constant or as a value kept here. */
+static int get_plain(struct vmx_vcpu *vmx, u32 index, u64 *data)
+{
+	u64 *slot = mtrr_slot(vmx, index);
+
+	if (slot) {
+		*data = *slot;
+		return 0;
+	}
+	switch (index) {
+	case MSR_MTRRcap:
+		*data = MTRRCAP_WC | MTRRCAP_FIXED | UMBRA_NR_MTRRS;
+		return 0;
+	case MSR_MTRRdefType:
+		*data = vmx->mtrr_def_type;
+		return 0;
+	case MSR_IA32_APICBASE:
+		*data = vmx->vcpu.apic_base;
+		return 0;
+	case MSR_IA32_MISC_ENABLE:
+		*data = vmx->misc_enable;
+		return 0;
+	case MSR_IA32_UCODE_REV:
+		*data = 0x100000000ull;
+		return 0;
+	case MSR_IA32_PLATFORM_ID:
+	case MSR_IA32_EBL_CR_POWERON:
+	case MSR_IA32_DEBUGCTLMSR:
+	case MSR_IA32_MCG_CAP:
+	case MSR_IA32_MCG_STATUS:
+	case MSR_SMI_COUNT:
+		*data = 0;
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+int umbra_vmx_get_msr(struct umbra_vcpu *vcpu, u32 index, u64 *data, bool host)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	int i = umsr_of(index);
+
+	if (i >= 0) {
+		*data = vmx->umsr[i];
+		return 0;
+	}
+	switch (index) {
+	case MSR_EFER:
+		*data = vcpu->mmu.state.efer;
+		return 0;
+	case MSR_FS_BASE:
+		*data = vmcs_readl(GUEST_FS_BASE);
+		return 0;
+	case MSR_GS_BASE:
+		*data = vmcs_readl(GUEST_GS_BASE);
+		return 0;
+	case MSR_KERNEL_GS_BASE:
+		*data = get_kernel_gs(vmx);
+		return 0;
+	case MSR_IA32_SYSENTER_CS:
+		*data = vmcs_read32(GUEST_SYSENTER_CS);
+		return 0;
+	case MSR_IA32_SYSENTER_ESP:
+		*data = vmcs_readl(GUEST_SYSENTER_ESP);
+		return 0;
+	case MSR_IA32_SYSENTER_EIP:
+		*data = vmcs_readl(GUEST_SYSENTER_EIP);
+		return 0;
+	case MSR_IA32_CR_PAT:
+		*data = vmcs_read64(GUEST_IA32_PAT);
+		return 0;
+	case MSR_IA32_TSC:
+		*data = rdtsc() + vmx->tsc_offset;
+		return 0;
+	default:
+		return get_plain(vmx, index, data);
+	}
+}
+
+static int set_efer(struct vmx_vcpu *vmx, u64 data)
+{
+	/* LMA may be repeated, without effect. */
+	if (vmx_efer_check(vmx, data))
+		return -EINVAL;
+	vmx_sync_crs(vmx);
+	vmx_set_efer(vmx, data & ~EFER_LMA);
+	return 0;
+}
+
+static int set_plain(struct vmx_vcpu *vmx, u32 index, u64 data)
+{
+	u64 *slot = mtrr_slot(vmx, index);
+
+	if (slot) {
+		*slot = data;
+		return 0;
+	}
+	switch (index) {
+	case MSR_MTRRdefType:
+		if (data & ~MTRR_DEF_TYPE_VALID)
+			return -EINVAL;
+		vmx->mtrr_def_type = data;
+		return 0;
+	case MSR_IA32_APICBASE:
+		return umbra_vmx_set_apic_base(&vmx->vcpu, data);
+	case MSR_IA32_MISC_ENABLE:
+		vmx->misc_enable = data;
+		return 0;
+	case MSR_IA32_UCODE_REV:
+		return 0;
+	case MSR_IA32_DEBUGCTLMSR:
+	case MSR_IA32_MCG_STATUS:
+		return data ? -EINVAL : 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+int umbra_vmx_set_msr(struct umbra_vcpu *vcpu, u32 index, u64 data, bool host)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	int i = umsr_of(index);
+
+	if (i >= 0)
+		return set_umsr(vmx, i, data);
+	switch (index) {
+	case MSR_FS_BASE:
+	case MSR_GS_BASE:
+	case MSR_KERNEL_GS_BASE:
+	case MSR_IA32_SYSENTER_ESP:
+	case MSR_IA32_SYSENTER_EIP:
+		if (vmx_noncanonical(data))
+			return -EINVAL;
+		break;
+	}
+	switch (index) {
+	case MSR_EFER:
+		return set_efer(vmx, data);
+	case MSR_FS_BASE:
+		vmcs_writel(GUEST_FS_BASE, data);
+		return 0;
+	case MSR_GS_BASE:
+		vmcs_writel(GUEST_GS_BASE, data);
+		return 0;
+	case MSR_KERNEL_GS_BASE:
+		set_kernel_gs(vmx, data);
+		return 0;
+	case MSR_IA32_SYSENTER_CS:
+		vmcs_write32(GUEST_SYSENTER_CS, data);
+		return 0;
+	case MSR_IA32_SYSENTER_ESP:
+		vmcs_writel(GUEST_SYSENTER_ESP, data);
+		return 0;
+	case MSR_IA32_SYSENTER_EIP:
+		vmcs_writel(GUEST_SYSENTER_EIP, data);
+		return 0;
+	case MSR_IA32_CR_PAT:
+		if (!pat_valid(data))
+			return -EINVAL;
+		vmcs_write64(GUEST_IA32_PAT, data);
+		return 0;
+	case MSR_IA32_TSC:
+		set_tsc(vmx, data);
+		return 0;
+	default:
+		return set_plain(vmx, index, data);
+	}
+}
+
+int umbra_vmx_set_apic_base(struct umbra_vcpu *vcpu, u64 base)
+{
+	const u64 known = MSR_IA32_APICBASE_BSP | MSR_IA32_APICBASE_ENABLE |
+			  GENMASK_ULL(vcpu->mmu.state.maxphyaddr - 1, 12);
+
+	/* No x2APIC: it needs an APIC in the kernel. */
+	if (base & ~known)
+		return -EINVAL;
+	vcpu->apic_base = base;
+	return 0;
+}
+
+int vmx_handle_rdmsr(struct vmx_vcpu *vmx)
+{
+	unsigned long *regs = vmx->vcpu.regs;
+	u64 data;
+
+	if (umbra_vmx_get_msr(&vmx->vcpu, regs[UMBRA_RCX], &data, false)) {
+		vmx_queue_gp(vmx);
+		return VMX_RESUME_GUEST;
+	}
+	regs[UMBRA_RAX] = lower_32_bits(data);
+	regs[UMBRA_RDX] = upper_32_bits(data);
+	vmx_skip_insn(vmx);
+	return VMX_RESUME_GUEST;
+}
+
+int vmx_handle_wrmsr(struct vmx_vcpu *vmx)
+{
+	unsigned long *regs = vmx->vcpu.regs;
+	u64 data = (u32)regs[UMBRA_RAX] | (u64)regs[UMBRA_RDX] << 32;
+
+	if (umbra_vmx_set_msr(&vmx->vcpu, regs[UMBRA_RCX], data, false))
+		vmx_queue_gp(vmx);
+	else
+		vmx_skip_insn(vmx);
+	return VMX_RESUME_GUEST;
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Into the guest and out of it again.
+ */
+#include <linux/entry-kvm.h>
+#include <linux/hw_breakpoint.h>
+#include <linux/kvm.h>
+#include <linux/vtime.h>
+#include <asm/debugreg.h>
+#include <asm/fpu/api.h>
+#include <asm/hw_irq.h>
+#include <asm/msr.h>
+#include <asm/tlbflush.h>
+#include <asm/trapnr.h>
+
+#include "vmx.h"
+
+#define DR7_ENABLED	0xfful
+
+/* Another guest's or the kernel's data must not be left in the L1 cache. */
+static __always_inline void flush_l1d(void)
+{
+	if (boot_cpu_has_bug(X86_BUG_L1TF) && boot_cpu_has(X86_FEATURE_FLUSH_L1D) &&
+	    l1tf_mitigation != L1TF_MITIGATION_OFF)
+		native_wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
+}
+
+/* The guest could train the host's branches: kernel IBRS takes effect anew. */
+static __always_inline void restore_ibrs(void)
+{
+	if (cpu_feature_enabled(X86_FEATURE_KERNEL_IBRS))
+		native_wrmsrl(MSR_IA32_SPEC_CTRL, this_cpu_read(x86_spec_ctrl_current));
+}
+
+/* The parts of the guest state that wait in memory for the entry. */
+static __always_inline void write_dirty(struct vmx_vcpu *vmx)
+{
+	u8 dirty = vmx->dirty;
+
+	if (!dirty)
+		return;
+	if (dirty & CACHED_RIP)
+		vmcs_writel(GUEST_RIP, vmx->rip);
+	if (unlikely(dirty & CACHED_RSP))
+		vmcs_writel(GUEST_RSP, vmx->vcpu.regs[UMBRA_RSP]);
+	if (unlikely(dirty & CACHED_RFLAGS))
+		vmcs_writel(GUEST_RFLAGS, vmx->rflags);
+	vmx->dirty = 0;
+}
+
+/* Flushes owed, in order: the CPU's tags are new to us, the VM's, our own. */
+static __always_inline void pay_flushes(struct vmx_vcpu *vmx)
+{
+	struct umbra_mmu_vcpu *mv = &vmx->vcpu.mmu;
+	u64 gen = atomic64_read(&mv->mmu->tlb_gen);
+
+	if (unlikely(mv->tlb_gen != gen || vmx->need_flush)) {
+		vmx->need_flush = false;
+		mv->tlb_gen = gen;
+		mv->flush_guest = false;
+		mv->stat.tlb_flush++;
+		vmx_flush_tags(vmx);
+	} else if (unlikely(mv->flush_guest)) {
+		mv->flush_guest = false;
+		mv->stat.tlb_flush++;
+		vmx_flush_guest(vmx);
+	}
+}
+
+/* Interrupts are off. True when something has to be done before entering. */
+static __always_inline bool must_not_enter(struct vmx_vcpu *vmx)
+{
+	return READ_ONCE(vmx->vcpu.requests) || xfer_to_guest_mode_work_pending();
+}
+
+static __always_inline void load_cr2(struct vmx_vcpu *vmx)
+{
+	if (unlikely(native_read_cr2() != vmx->cr2))
+		native_write_cr2(vmx->cr2);
+}
+
+/* The entry itself and what has to follow at once. Returns true on failure. */
+static __always_inline bool enter(struct vmx_vcpu *vmx)
+{
+	unsigned long cr4 = cr4_read_shadow();
+	bool failed;
+
+	if (unlikely(cr4 != vmx->host_cr4)) {
+		vmcs_writel(HOST_CR4, cr4);
+		vmx->host_cr4 = cr4;
+	}
+	write_dirty(vmx);
+	load_cr2(vmx);
+
+	flush_l1d();
+	failed = umbra_vmx_enter(&vmx->host_rsp, vmx->vcpu.regs, vmx->launched);
+	restore_ibrs();
+	vmx->cached = 0;
+	vmx->launched = true;
+	vmx->cr2 = native_read_cr2();
+	if (unlikely(vmx->host_debugctl))
+		update_debugctlmsr(vmx->host_debugctl);
+	return failed;
+}
+
+/* A failed VM instruction: nothing ran. A reboot may have turned VMX off. */
+static int entry_failed(struct vmx_vcpu *vmx)
+{
+	struct kvm_run *run = vmx->vcpu.run;
+
+	vmx->launched = false;
+	run->exit_reason = KVM_EXIT_FAIL_ENTRY;
+	run->fail_entry.hardware_entry_failure_reason = vmcs_read32(VM_INSTRUCTION_ERROR);
+	run->fail_entry.cpu = raw_smp_processor_id();
+	vmx_dump(vmx);
+	return VMX_EXIT_TO_USER;
+}
+
+/*
+ * Exits that need neither interrupts nor memory: handled at once, and back into
+ * the guest. Returns false for all others.
+ */
+static __always_inline bool handle_fast(struct vmx_vcpu *vmx)
+{
+	if (vmx->exit_reason == EXIT_REASON_CPUID && !(vmx->vectoring & VECTORING_INFO_VALID_MASK))
+		return vmx_cpuid_emulate(vmx);
+	return false;
+}
+
+/*
+ * Run guest code until an exit that handle_fast() does not know. Interrupts are
+ * off. Returns a negative value to go on to the exit handler, otherwise
+ * enum vmx_handled.
+ */
+static int run_guest(struct vmx_vcpu *vmx)
+{
+	struct umbra_vcpu *vcpu = &vmx->vcpu;
+
+	for (;;) {
+		/*
+		 * Pairs with the barrier in umbra_make_request() and with the
+		 * one in umbra_mmu_flush(): either they see IN_GUEST and send
+		 * an interrupt, or we see the request or the generation.
+		 */
+		smp_store_mb(vcpu->mode, UMBRA_IN_GUEST);
+		if (unlikely(must_not_enter(vmx))) {
+			WRITE_ONCE(vcpu->mode, UMBRA_OUTSIDE_GUEST);
+			vmx_events_cancel(vmx);
+			return VMX_RESUME_GUEST;
+		}
+		pay_flushes(vmx);
+		if (unlikely(enter(vmx))) {
+			WRITE_ONCE(vcpu->mode, UMBRA_OUTSIDE_GUEST);
+			return entry_failed(vmx);
+		}
+		WRITE_ONCE(vcpu->mode, UMBRA_OUTSIDE_GUEST);
+		vcpu->stat.exits++;
+		vmx->exit_reason = vmcs_read32(VM_EXIT_REASON);
+		vmx->vectoring = vmcs_read32(IDT_VECTORING_INFO_FIELD);
+		if (!handle_fast(vmx))
+			return -1;
+	}
+}
+
+/*
+ * An NMI or a machine check that hit the guest is the host's: run its handler
+ * as if it had come just now. NMIs stay blocked until the handler's IRET.
+ */
+static __always_inline void reflect_to_host(struct vmx_vcpu *vmx)
+{
+	u32 info;
+
+	if (likely((u16)vmx->exit_reason != EXIT_REASON_EXCEPTION_NMI))
+		return;
+	info = vmcs_read32(VM_EXIT_INTR_INFO);
+	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR)
+		asm volatile("int $2");
+	else if ((info & INTR_INFO_VECTOR_MASK) == X86_TRAP_MC)
+		asm volatile("int $18");
+}
+
+int umbra_vmx_run_once(struct umbra_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	int r;
+
+	preempt_disable();
+	vmx_load_root(vmx);
+	if (vmx->event_pending)
+		vmx_events_inject(vmx);
+	if (unlikely(vmx->dr7 & DR7_ENABLED))
+		vmx_debug_load(vmx);
+
+	local_irq_disable();
+	if (test_thread_flag(TIF_NEED_FPU_LOAD))
+		switch_fpu_return();
+	vtime_account_guest_enter();
+	r = run_guest(vmx);
+	if (r < 0)
+		reflect_to_host(vmx);
+	if (unlikely(vmx->dr7 & DR7_ENABLED) || unlikely(hw_breakpoint_active()))
+		vmx_debug_unload(vmx);
+	/* A pending interrupt, perhaps the one that made the guest exit, is taken here. */
+	local_irq_enable();
+	vtime_account_guest_exit();
+	preempt_enable();
+
+	if (r >= 0)
+		return r;
+	if (unlikely(vmx->vectoring & VECTORING_INFO_VALID_MASK))
+		vmx_events_recover(vmx);
+	return vmx_handle_exit(vmx);
+}

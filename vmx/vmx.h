@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The vCPU as vmx/ sees it, and what the files of this folder share. */
+#ifndef _UMBRA_VMX_PRIVATE_H
+#define _UMBRA_VMX_PRIVATE_H
+
+#include <linux/list.h>
+#include <linux/io.h>
+#include <linux/sched.h>
+#include <asm/processor.h>
+#include <asm/debugreg.h>
+#include <asm/trapnr.h>
+#include <umbra/vcpu.h>
+#include <umbra/vmx.h>
+
+#include "caps.h"
+#include "insn.h"
+
+/* Segment registers in the order of their VMCS fields. */
+enum vmx_seg {
+	SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, NR_SEGS,
+};
+
+/* Access rights as the VMCS keeps them. */
+#define SEG_AR_TYPE_MASK		0x000f
+#define SEG_AR_S			0x0010
+#define SEG_AR_DPL_SHIFT		5
+#define SEG_AR_DPL_MASK		0x0060
+#define SEG_AR_P			0x0080
+#define SEG_AR_AVL			0x1000
+#define SEG_AR_L			0x2000
+#define SEG_AR_DB			0x4000
+#define SEG_AR_G			0x8000
+#define SEG_AR_UNUSABLE		0x10000
+
+#define vmcs_seg_selector(seg)	(GUEST_ES_SELECTOR + 2 * (seg))
+#define vmcs_seg_limit(seg)	(GUEST_ES_LIMIT + 2 * (seg))
+#define vmcs_seg_ar(seg)	(GUEST_ES_AR_BYTES + 2 * (seg))
+#define vmcs_seg_base(seg)	(GUEST_ES_BASE + 2 * (seg))
+
+/* MSRs that the host needs only in user mode: switched when they differ. */
+enum { UMSR_STAR, UMSR_LSTAR, UMSR_CSTAR, UMSR_FMASK, UMSR_TSC_AUX, NR_UMSRS };
+
+/* Variable MTRRs that a guest has; they have no effect under EPT. */
+#define UMBRA_NR_MTRRS		8
+
+/* vmx->cached bits: the VMCS field has been read since the last exit... */
+#define CACHED_RIP		BIT(0)
+#define CACHED_RSP		BIT(1)
+#define CACHED_RFLAGS		BIT(2)
+/* ...and vmx->dirty bits, same numbers: to be written before the next entry. */
+
+/**
+ * struct vmx_events - what is to be delivered to the guest
+ * @exc: exception not yet written to the VMCS
+ * @exc_injected: @exc was being delivered when an exit interrupted it
+ * @exc_soft_len: instruction length when @exc is a software exception
+ * @irq: an interrupt of user space waits
+ * @irq_soft: @irq is INT n, being re-injected
+ * @irq_injected: @irq was being delivered when an exit interrupted it
+ * @irq_len: instruction length for @irq_soft
+ * @irq_vector: its vector
+ * @nmi_pending: NMIs waiting, at most 2
+ * @nmi_injected: delivery was interrupted by an exit
+ */
+struct vmx_events {
+	struct umbra_exception exc;
+	bool exc_injected;
+	u8 exc_soft_len;
+	bool irq;
+	bool irq_soft;
+	bool irq_injected;
+	u8 irq_len;
+	u8 irq_vector;
+	u8 nmi_pending;
+	bool nmi_injected;
+};
+
+/* Host selectors that VM exit cannot restore. */
+struct vmx_host_segs {
+	u16 fs, gs, ds, es, ldt;
+	bool reload;
+};
+
+/**
+ * struct vmx_vcpu - a vCPU with its VMCS
+ * @vcpu: the part that core/ sees; first
+ * @vmcs: the VMCS page
+ * @vmcs_pa: its physical address
+ * @vmcs_cpu: CPU on which the VMCS is active, -1 when cleared
+ * @vmcs_link: in that CPU's list of active VMCSs (interrupts off there)
+ * @launched: VMLAUNCH was done since the last VMCLEAR
+ * @vpid: tag of linear translations, never 0
+ * @need_flush: the vCPU moved to another CPU: flush its tags there
+ * @event_pending: something in @ev, or a window, is to be looked at
+ * @cached: CACHED_*: valid copies
+ * @dirty: CACHED_*: copies newer than the VMCS
+ * @rip: copy of GUEST_RIP
+ * @rflags: copy of GUEST_RFLAGS
+ * @host_rsp: what HOST_RSP holds; used by enter.S
+ * @exit_reason: of the last exit
+ * @vectoring: IDT_VECTORING_INFO_FIELD of the last exit
+ * @cpu_ctl: current processor-based controls
+ * @pin_ctl: current pin-based controls
+ * @cpu2_ctl: secondary controls of this guest, EPT and unrestricted guest on
+ * @family: the family that the VMCS is set up for
+ * @loaded_root: mmu.root as written to the VMCS
+ * @await_legal: the guest is to change to the shadow family as soon as VM entry
+ *	would take its segments
+ * @segs_set: user space set the segments since the family was chosen
+ * @cr0_owned: CR0 bits that the guest writes without an exit
+ * @cr4_owned: CR4 bits likewise
+ * @cr4_allowed: CR4 bits that the guest's CPUID lets it set
+ * @efer_allowed: EFER bits likewise
+ * @ev: events
+ * @umsr: guest values of UMSR_*
+ * @umsr_host: host values on @vmcs_cpu
+ * @umsr_used: the guest has had EFER.SCE on or set TSC_AUX, so that @umsr
+ *	matters
+ * @kernel_gs_base: guest value while not loaded
+ * @host_kernel_gs_base: host value while loaded
+ * @host_segs: host selectors while loaded
+ * @host_cr4: what HOST_CR4 holds
+ * @host_debugctl: host IA32_DEBUGCTL while loaded
+ * @msr_bitmap: page of the MSR bitmap
+ * @cr2: guest CR2
+ * @dr: guest DR0..DR3
+ * @dr6: guest DR6
+ * @dr7: guest DR7
+ * @tsc_offset: guest TSC - host TSC
+ * @misc_enable: MSR_IA32_MISC_ENABLE as the guest sees it
+ * @mtrr_def_type: MSR_MTRRdefType, kept for the guest
+ * @mtrr_fixed: fixed-range MTRRs, kept for the guest
+ * @mtrr_var: variable MTRRs, base and mask, kept for the guest
+ * @io_size: bytes of the IN that user space completes
+ * @loaded: between umbra_vmx_vcpu_load() and _put()
+ */
+struct vmx_vcpu {
+	struct umbra_vcpu vcpu;
+
+	struct vmcs_page *vmcs;
+	phys_addr_t vmcs_pa;
+	int vmcs_cpu;
+	struct list_head vmcs_link;
+	bool launched;
+	u16 vpid;
+	bool need_flush;
+	bool event_pending;
+
+	u8 cached;
+	u8 dirty;
+	unsigned long rip;
+	unsigned long rflags;
+	unsigned long host_rsp;
+
+	u32 exit_reason;
+	u32 vectoring;
+	u32 cpu_ctl;
+	u32 pin_ctl;
+	u32 cpu2_ctl;
+	enum umbra_family family;
+	hpa_t loaded_root;
+	bool await_legal;
+	bool segs_set;
+	unsigned long cr0_owned;
+	unsigned long cr4_owned;
+	unsigned long cr4_allowed;
+	u64 efer_allowed;
+
+	struct vmx_events ev;
+
+	u64 umsr[NR_UMSRS];
+	u64 umsr_host[NR_UMSRS];
+	bool umsr_used;
+	u64 kernel_gs_base;
+	u64 host_kernel_gs_base;
+	struct vmx_host_segs host_segs;
+	unsigned long host_cr4;
+	u64 host_debugctl;
+	unsigned long *msr_bitmap;
+
+	unsigned long cr2;
+	unsigned long dr[4];
+	unsigned long dr6;
+	unsigned long dr7;
+	u64 tsc_offset;
+	u64 misc_enable;
+	u64 mtrr_def_type;
+	u64 mtrr_fixed[11];
+	u64 mtrr_var[2 * UMBRA_NR_MTRRS];
+	u8 io_size;
+	bool loaded;
+};
+
+/* The head of a VMCS region; the rest belongs to the CPU. */
+struct vmcs_page {
+	u32 revision;
+	u32 abort;
+	u8 data[];
+};
+
+static inline struct vmx_vcpu *to_vmx(struct umbra_vcpu *vcpu)
+{
+	return container_of(vcpu, struct vmx_vcpu, vcpu);
+}
+
+static __always_inline unsigned long vmx_rip(struct vmx_vcpu *vmx)
+{
+	if (!(vmx->cached & CACHED_RIP)) {
+		vmx->rip = vmcs_readl(GUEST_RIP);
+		vmx->cached |= CACHED_RIP;
+	}
+	return vmx->rip;
+}
+
+static __always_inline void vmx_set_rip(struct vmx_vcpu *vmx, unsigned long rip)
+{
+	vmx->rip = rip;
+	vmx->cached |= CACHED_RIP;
+	vmx->dirty |= CACHED_RIP;
+}
+
+static __always_inline unsigned long vmx_rsp(struct vmx_vcpu *vmx)
+{
+	if (!(vmx->cached & CACHED_RSP)) {
+		vmx->vcpu.regs[UMBRA_RSP] = vmcs_readl(GUEST_RSP);
+		vmx->cached |= CACHED_RSP;
+	}
+	return vmx->vcpu.regs[UMBRA_RSP];
+}
+
+static __always_inline void vmx_set_rsp(struct vmx_vcpu *vmx, unsigned long rsp)
+{
+	vmx->vcpu.regs[UMBRA_RSP] = rsp;
+	vmx->cached |= CACHED_RSP;
+	vmx->dirty |= CACHED_RSP;
+}
+
+static __always_inline unsigned long vmx_rflags(struct vmx_vcpu *vmx)
+{
+	if (!(vmx->cached & CACHED_RFLAGS)) {
+		vmx->rflags = vmcs_readl(GUEST_RFLAGS);
+		vmx->cached |= CACHED_RFLAGS;
+	}
+	return vmx->rflags;
+}
+
+static __always_inline void vmx_set_rflags(struct vmx_vcpu *vmx, unsigned long rflags)
+{
+	vmx->rflags = rflags | X86_EFLAGS_FIXED;
+	vmx->cached |= CACHED_RFLAGS;
+	vmx->dirty |= CACHED_RFLAGS;
+}
+
+/* General register @reg, RSP included. */
+static inline unsigned long vmx_reg(struct vmx_vcpu *vmx, unsigned int reg)
+{
+	return reg == UMBRA_RSP ? vmx_rsp(vmx) : vmx->vcpu.regs[reg];
+}
+
+static inline void vmx_set_reg(struct vmx_vcpu *vmx, unsigned int reg, unsigned long value)
+{
+	if (reg == UMBRA_RSP)
+		vmx_set_rsp(vmx, value);
+	else
+		vmx->vcpu.regs[reg] = value;
+}
+
+static inline void vmx_cpu_ctl_set(struct vmx_vcpu *vmx, u32 bits)
+{
+	if ((vmx->cpu_ctl & bits) != bits) {
+		vmx->cpu_ctl |= bits;
+		vmcs_write32(CPU_BASED_VM_EXEC_CONTROL, vmx->cpu_ctl);
+	}
+}
+
+static inline void vmx_cpu_ctl_clear(struct vmx_vcpu *vmx, u32 bits)
+{
+	if (vmx->cpu_ctl & bits) {
+		vmx->cpu_ctl &= ~bits;
+		vmcs_write32(CPU_BASED_VM_EXEC_CONTROL, vmx->cpu_ctl);
+	}
+}
+
+/* Does the guest run 64-bit code now? */
+static inline bool vmx_in_long64(struct vmx_vcpu *vmx)
+{
+	return (vmx->vcpu.mmu.state.efer & EFER_LMA) &&
+	       (vmcs_read32(GUEST_CS_AR_BYTES) & SEG_AR_L);
+}
+
+static inline unsigned int vmx_cpl(struct vmx_vcpu *vmx)
+{
+	if (!(vmx->vcpu.mmu.state.cr0 & X86_CR0_PE))
+		return 0;
+	return (vmcs_read32(GUEST_SS_AR_BYTES) & SEG_AR_DPL_MASK) >> SEG_AR_DPL_SHIFT;
+}
+
+/* Linear addresses have 48 bits: no guest is offered 5-level paging. */
+static inline bool vmx_noncanonical(u64 gva)
+{
+	return !__is_canonical_address(gva, 48);
+}
+
+/* What an exit handler answers; negative is an errno for KVM_RUN. */
+enum vmx_handled {
+	VMX_EXIT_TO_USER = 0,
+	VMX_RESUME_GUEST = 1,
+};
+
+/* vmcs.c */
+void vmx_vmcs_load(struct vmx_vcpu *vmx, int cpu);
+void vmx_vmcs_clear(struct vmx_vcpu *vmx);
+void vmx_vmcs_clear_all_here(void);
+void vmx_vmcs_lists_init(void);
+void vmx_vmcs_setup(struct vmx_vcpu *vmx);
+
+/* kick.c */
+int vmx_kick_init(void);
+void vmx_kick_exit(void);
+
+/* host.c */
+void vmx_host_setup(struct vmx_vcpu *vmx);
+void vmx_host_cpu_changed(struct vmx_vcpu *vmx, int cpu);
+void vmx_host_use_umsrs(struct vmx_vcpu *vmx);
+void vmx_host_set_umsr(struct vmx_vcpu *vmx, int i, u64 value);
+void vmx_host_save(struct vmx_vcpu *vmx);
+void vmx_host_restore(struct vmx_vcpu *vmx);
+
+/* exit.c */
+void vmx_skip_insn(struct vmx_vcpu *vmx);
+int vmx_handle_exit(struct vmx_vcpu *vmx);
+int vmx_exit_internal_error(struct vmx_vcpu *vmx, u32 suberror);
+
+/* cpuid.c */
+bool vmx_cpuid_emulate(struct vmx_vcpu *vmx);
+void vmx_cpuid_derive(struct vmx_vcpu *vmx);
+
+/* cr.c */
+void vmx_set_cr0(struct vmx_vcpu *vmx, unsigned long cr0);
+void vmx_set_cr4(struct vmx_vcpu *vmx, unsigned long cr4);
+void vmx_set_efer(struct vmx_vcpu *vmx, u64 efer);
+int vmx_efer_check(struct vmx_vcpu *vmx, u64 efer);
+bool vmx_cr0_valid(unsigned long cr0);
+bool vmx_cr4_valid(struct vmx_vcpu *vmx, unsigned long cr4);
+int vmx_handle_cr(struct vmx_vcpu *vmx);
+int vmx_load_pdptrs(struct vmx_vcpu *vmx);
+void vmx_sync_crs(struct vmx_vcpu *vmx);
+
+/* family.c */
+void vmx_family_apply(struct vmx_vcpu *vmx);
+void vmx_family_update(struct vmx_vcpu *vmx);
+void vmx_family_write_crs(struct vmx_vcpu *vmx);
+int vmx_handle_preemption_timer(struct vmx_vcpu *vmx);
+
+/* event.c */
+void vmx_queue_exception(struct vmx_vcpu *vmx, u8 vector, bool has_error, u32 error);
+void vmx_queue_pf(struct vmx_vcpu *vmx, const struct umbra_exception *exc);
+void vmx_events_recover(struct vmx_vcpu *vmx);
+void vmx_events_cancel(struct vmx_vcpu *vmx);
+void vmx_events_inject(struct vmx_vcpu *vmx);
+bool vmx_interrupt_allowed(struct vmx_vcpu *vmx);
+int vmx_handle_interrupt_window(struct vmx_vcpu *vmx);
+int vmx_handle_nmi_window(struct vmx_vcpu *vmx);
+
+static inline void vmx_queue_gp(struct vmx_vcpu *vmx)
+{
+	vmx_queue_exception(vmx, X86_TRAP_GP, true, 0);
+}
+
+static inline void vmx_queue_ud(struct vmx_vcpu *vmx)
+{
+	vmx_queue_exception(vmx, X86_TRAP_UD, false, 0);
+}
+
+/* exception.c */
+int vmx_handle_exception(struct vmx_vcpu *vmx);
+int vmx_handle_dr(struct vmx_vcpu *vmx);
+void vmx_debug_load(struct vmx_vcpu *vmx);
+void vmx_debug_unload(struct vmx_vcpu *vmx);
+
+/* memory.c */
+int vmx_handle_ept_violation(struct vmx_vcpu *vmx);
+int vmx_handle_ept_misconfig(struct vmx_vcpu *vmx);
+int vmx_handle_page_fault(struct vmx_vcpu *vmx, u64 gva, u32 error_code);
+int vmx_handle_invlpg(struct vmx_vcpu *vmx);
+int vmx_handle_invpcid(struct vmx_vcpu *vmx);
+void vmx_flush_tags(struct vmx_vcpu *vmx);
+void vmx_flush_guest(struct vmx_vcpu *vmx);
+void vmx_load_root(struct vmx_vcpu *vmx);
+
+/* io.c */
+int vmx_handle_io(struct vmx_vcpu *vmx);
+
+/* msr.c */
+int vmx_handle_rdmsr(struct vmx_vcpu *vmx);
+int vmx_handle_wrmsr(struct vmx_vcpu *vmx);
+void vmx_msr_reset(struct vmx_vcpu *vmx);
+void vmx_msr_bitmap_init(struct vmx_vcpu *vmx);
+
+/* regs.c */
+void vmx_regs_reset(struct vmx_vcpu *vmx);
+void vmx_segment_get(int seg, struct kvm_segment *out);
+
+/* dump.c */
+void vmx_dump(struct vmx_vcpu *vmx);
+
+/* enter.S */
+bool umbra_vmx_enter(unsigned long *host_rsp, unsigned long *regs, bool launched);
+extern const char umbra_vmx_exit_point[];
+
+#endif /* _UMBRA_VMX_PRIVATE_H */
