@@ -13,7 +13,7 @@
 #include "track.h"
 
 /* Frames that are worked on before others may have mmu_lock. */
-#define CHUNK	512
+#define CHUNK	64
 
 static struct umbra_memslots *published(struct umbra_mmu *mmu)
 {
