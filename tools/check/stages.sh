@@ -17,9 +17,10 @@ if [ "${HOST:-emulated}" = native ]; then
 		style headers_6_1 headers_6_12 sparse_6_1 sparse_6_12 docs files"
 fi
 
+# For Debian's kernels wherever the tests run.
 quiet_make()
 {
-	make -s --no-print-directory "$@"
+	env -u HOST make -s --no-print-directory "$@"
 }
 
 # testhost OPTIONS... -- tools/check/host/SCRIPT ARGS...

@@ -55,7 +55,8 @@ BEGIN {
 }
 
 /^1\.\.[0-9]+/ {
-	plan[depth] = substr($1, 4) + 0
+	# One after the other, when a program starts several.
+	plan[depth] = (plan[depth] < 0 ? 0 : plan[depth]) + substr($1, 4)
 	next
 }
 

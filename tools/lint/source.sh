@@ -23,6 +23,7 @@ tar -C "$dest" --strip-components=1 --wildcards -xf "$archive" \
 	'linux-source-6.1/scripts/spelling.txt' \
 	'linux-source-6.1/scripts/const_structs.checkpatch' \
 	'linux-source-6.1/include/linux/*.h' \
+	'linux-source-6.1/arch/x86/include/*.h' \
 	'linux-source-6.1/tools/include/*' \
 	'linux-source-6.1/tools/lib/*' \
 	'linux-source-6.1/tools/scripts/*' \
@@ -32,4 +33,6 @@ tar -C "$dest" --strip-components=1 --wildcards -xf "$archive" \
 	'linux-source-6.1/tools/testing/selftests/kselftest_harness.h' \
 	'linux-source-6.1/tools/testing/selftests/kselftest/*' \
 	'linux-source-6.1/tools/testing/selftests/kvm/*'
+# checkpatch takes the CamelCase names that it allows from include/.
+mv "$dest/arch/x86/include" "$dest/include/x86"
 touch "$stamp"
