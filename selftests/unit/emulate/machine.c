@@ -76,6 +76,11 @@ static enum umbra_emu_access op_read(struct umbra_emu *emu, u64 gpa, void *buf, 
 	return UMBRA_EMU_ACC_OK;
 }
 
+static bool is_writable(const struct machine *m, u64 gpa)
+{
+	return gpa < (m->rom_writable ? RAM_SIZE : ROM_BASE);
+}
+
 static enum umbra_emu_access op_write(struct umbra_emu *emu, u64 gpa, const void *buf,
 				      unsigned int len)
 {
@@ -83,7 +88,7 @@ static enum umbra_emu_access op_write(struct umbra_emu *emu, u64 gpa, const void
 
 	if (!len || len > 8 || crosses_page(gpa, len))
 		__builtin_trap();
-	if (gpa >= ROM_BASE)
+	if (!is_writable(m, gpa))
 		return UMBRA_EMU_ACC_MMIO;
 	memcpy(m->ram + gpa, buf, len);
 	m->writes++;
@@ -97,7 +102,7 @@ static enum umbra_emu_access op_cmpxchg(struct umbra_emu *emu, u64 gpa, const vo
 
 	if (!len || len > 16 || len & (len - 1) || gpa & (len - 1))
 		__builtin_trap();
-	if (gpa >= ROM_BASE)
+	if (!is_writable(m, gpa))
 		return UMBRA_EMU_ACC_MMIO;
 	m->exchanges++;
 	if (m->races) {

@@ -53,6 +53,7 @@ struct machine {
 	u8 xmm[16][16];
 	u8 pio[PAGE];
 	bool no_sse;
+	bool rom_writable;
 	/* The next so many compare-exchanges find memory changed by... */
 	unsigned int races;
 	/* ... this, added to its first byte. */

@@ -77,6 +77,17 @@ static void page_faults(void)
 	       0xa5);
 }
 
+static void no_stale_translation(void)
+{
+	fresh();
+	m.emu.regs[UMBRA_EMU_RBX] = DATA;
+	ok(RUN(&m, 0x8b, 0x0b) == UMBRA_EMU_DONE, "a page that is there");
+	ok(RUN(&m, 0x89, 0x0b) == UMBRA_EMU_DONE, "and writable");
+	machine_unmap(&m, DATA);
+	EXPECT("load after it was unmapped", PAGE_FAULT, 0, DATA, 0x8b, 0x0b);
+	EXPECT("store after it was unmapped", PAGE_FAULT, 2, DATA, 0x89, 0x0b);
+}
+
 static void fetch_faults(void)
 {
 	fresh();
@@ -168,6 +179,7 @@ static void undefined(void)
 int main(void)
 {
 	page_faults();
+	no_stale_translation();
 	fetch_faults();
 	general_protection();
 	segments();

@@ -180,6 +180,16 @@ static void strings(void)
 	   emu->regs[UMBRA_EMU_RCX] == 6, "repe cmpsb with a device stops at the difference");
 }
 
+static void rom_becomes_memory(void)
+{
+	fresh(ROM + 8);
+	machine_set(&m, ROM + 8, 4, 7);
+	ok(RUN(&m, 0xff, 0x03) == UMBRA_EMU_MMIO && m.emu.mmio.is_write, "inc of ROM");
+	m.rom_writable = true;
+	ok(umbra_emulate_resume(&m.emu) == UMBRA_EMU_DONE && machine_get(&m, ROM + 8, 4) == 7,
+	   "a write that was performed is not repeated on what is memory now");
+}
+
 /* The guest's page tables change while user space works: no access of the old address counts. */
 static void remapped(void)
 {
@@ -208,6 +218,7 @@ int main(void)
 	half_memory();
 	read_modify_write();
 	strings();
+	rom_becomes_memory();
 	remapped();
 	return tap_done();
 }
