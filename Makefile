@@ -42,7 +42,7 @@ module: shadow-tree
 # the sources, so each kernel gets a tree of symbolic links of its own.
 shadow-tree: deps-build
 	@test -n "$(KDIR)" && test -e "$(KDIR)/Makefile" || \
-		{ echo "No headers for kernel $(KVER); give KDIR= or KVER=" >&2; exit 1; }
+		{ echo "No headers of kernel $(or $(KDIR),$(KVER)); give KDIR= or KVER=" >&2; exit 1; }
 	@tools/check/shadow-tree.sh $(KBUILD_OUT)
 
 deps-%:
