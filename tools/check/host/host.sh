@@ -13,10 +13,11 @@ log_mark()
 }
 
 # What must not be there: warnings, oopses, stalls, leaked slab objects, and a
-# line of ours above info. That an out-of-tree module taints is no news.
+# line of ours above info. That an out-of-tree module taints is no news, and a
+# parameter's bad value is reported by the kernel itself.
 log_bad()
 {
-	dmesg -r | tail -n +$((log_lines + 1)) | grep -vE 'taints kernel|module verification' |
+	dmesg -r | tail -n +$((log_lines + 1)) | grep -vE 'taints kernel|module verification|invalid for parameter' |
 		grep -E 'WARNING|BUG|Oops|Call Trace|INFO: |rcu.*stall|possible (circular|recursive)|Objects remaining|Bad page|general protection|unchecked MSR|refcount_t|leak|^<[0-4]>.*umbra'
 }
 
