@@ -33,8 +33,11 @@
  * @word: for comparing and hashing
  * @level: 4 for a root, 1 for a table of 4 KiB leaves
  * @access: WALK_ACC_* granted by the levels above; for a direct page the
- *	rights of the large guest page, without write while it is not dirty
+ *	rights of the large guest page
  * @direct: part of a large guest page; gfn is the frame its first entry maps
+ * @clean: direct, and the large guest page is not dirty: no entry is writable.
+ *	Not the same as without write right, where CR0.WP = 0 lets the supervisor
+ *	write
  * @wp: CR0.WP
  * @nx: EFER.NXE
  * @smep_and_not_wp: user pages turned supervisor for a write are not executable
@@ -49,6 +52,7 @@ union umbra_role {
 		u32 level:4;
 		u32 access:3;
 		u32 direct:1;
+		u32 clean:1;
 		u32 wp:1;
 		u32 nx:1;
 		u32 smep_and_not_wp:1;

@@ -49,8 +49,7 @@ static gfn_t child_of(const struct umbra_walk *walk, union umbra_role *role)
 	}
 	role->direct = 1;
 	role->access = walk->pte_access;
-	if (!walk->dirty)
-		role->access &= ~WALK_ACC_WRITE;
+	role->clean = !walk->dirty;
 	return walk->gfn & ~(umbra_level_frames(role->level + 1) - 1);
 }
 
