@@ -21,7 +21,7 @@
 #define NR_FRAMES	64
 #define ROM_FRAME	60
 
-static uint8_t memory[NR_FRAMES][4096] __attribute__((__aligned__(4096)));
+static uint8_t memory[NR_FRAMES][4096] __aligned(4096);
 static struct umbra_mmu_vcpu vcpu;
 static struct umbra_mmu mmu;
 

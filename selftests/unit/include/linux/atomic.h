@@ -13,34 +13,34 @@ typedef struct { long counter; } atomic_long_t;
 #define ATOMIC64_INIT(i)	{ (i) }
 #define ATOMIC_LONG_INIT(i)	{ (i) }
 
-#define UNIT_ATOMIC(pre, atype, type)						\
-static inline type pre##_read(const atype *v)					\
+#define UNIT_ATOMIC(pre, var_t, type)						\
+static inline type pre##_read(const var_t *v)					\
 { return __atomic_load_n(&v->counter, __ATOMIC_RELAXED); }			\
-static inline type pre##_read_acquire(const atype *v)				\
+static inline type pre##_read_acquire(const var_t *v)				\
 { return __atomic_load_n(&v->counter, __ATOMIC_ACQUIRE); }			\
-static inline void pre##_set(atype *v, type i)					\
+static inline void pre##_set(var_t *v, type i)					\
 { __atomic_store_n(&v->counter, i, __ATOMIC_RELAXED); }				\
-static inline void pre##_set_release(atype *v, type i)				\
+static inline void pre##_set_release(var_t *v, type i)				\
 { __atomic_store_n(&v->counter, i, __ATOMIC_RELEASE); }				\
-static inline void pre##_add(type i, atype *v)					\
+static inline void pre##_add(type i, var_t *v)					\
 { __atomic_fetch_add(&v->counter, i, __ATOMIC_RELAXED); }			\
-static inline void pre##_sub(type i, atype *v)					\
+static inline void pre##_sub(type i, var_t *v)					\
 { __atomic_fetch_sub(&v->counter, i, __ATOMIC_RELAXED); }			\
-static inline void pre##_inc(atype *v) { pre##_add(1, v); }			\
-static inline void pre##_dec(atype *v) { pre##_sub(1, v); }			\
-static inline type pre##_add_return(type i, atype *v)				\
+static inline void pre##_inc(var_t *v) { pre##_add(1, v); }			\
+static inline void pre##_dec(var_t *v) { pre##_sub(1, v); }			\
+static inline type pre##_add_return(type i, var_t *v)				\
 { return __atomic_add_fetch(&v->counter, i, __ATOMIC_SEQ_CST); }		\
-static inline type pre##_sub_return(type i, atype *v)				\
+static inline type pre##_sub_return(type i, var_t *v)				\
 { return __atomic_sub_fetch(&v->counter, i, __ATOMIC_SEQ_CST); }		\
-static inline type pre##_inc_return(atype *v) { return pre##_add_return(1, v); }	\
-static inline type pre##_dec_return(atype *v) { return pre##_sub_return(1, v); }	\
-static inline bool pre##_dec_and_test(atype *v) { return !pre##_sub_return(1, v); }	\
-static inline bool pre##_try_cmpxchg(atype *v, type *old, type new)		\
+static inline type pre##_inc_return(var_t *v) { return pre##_add_return(1, v); }	\
+static inline type pre##_dec_return(var_t *v) { return pre##_sub_return(1, v); }	\
+static inline bool pre##_dec_and_test(var_t *v) { return !pre##_sub_return(1, v); }	\
+static inline bool pre##_try_cmpxchg(var_t *v, type *old, type new)		\
 { return __atomic_compare_exchange_n(&v->counter, old, new, false,		\
 				     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); }	\
-static inline type pre##_cmpxchg(atype *v, type old, type new)			\
+static inline type pre##_cmpxchg(var_t *v, type old, type new)			\
 { pre##_try_cmpxchg(v, &old, new); return old; }				\
-static inline type pre##_xchg(atype *v, type new)				\
+static inline type pre##_xchg(var_t *v, type new)				\
 { return __atomic_exchange_n(&v->counter, new, __ATOMIC_SEQ_CST); }
 
 UNIT_ATOMIC(atomic, atomic_t, int)

@@ -13,10 +13,10 @@
 #define min_t(type, a, b)	min((type)(a), (type)(b))
 #define max_t(type, a, b)	max((type)(a), (type)(b))
 #define clamp_t(type, v, lo, hi)	clamp((type)(v), (type)(lo), (type)(hi))
-#define swap(a, b) do {				\
+#define swap(a, b) ({				\
 	__typeof__(a) swap_a = (a);		\
 	(a) = (b);				\
-	(b) = swap_a; } while (0)
+	(b) = swap_a; })
 #define clamp(v, lo, hi)	min((__typeof__(v))max(v, lo), hi)
 
 #endif

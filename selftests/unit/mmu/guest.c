@@ -1,0 +1,565 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What one guest CPU does, with the exits that it takes as vmx/ and core/
+ * handle them, and the check of every outcome against the reference.
+ */
+#include <asm/msr-index.h>
+#include <asm/processor-flags.h>
+#include <linux/bitops.h>
+#include <linux/errno.h>
+#include <linux/kvm.h>
+#include <stdio.h>
+#include "machine.h"
+#include "shim.h"
+
+#define MAX_EXITS	64	/* of one access */
+#define MAX_RETRIES	8	/* in a row, with nobody interfering */
+
+enum progress { AGAIN, DONE };
+
+static bool paging(const struct cpu *cpu)
+{
+	return cpu->v.state.cr0 & X86_CR0_PG;
+}
+
+static bool is_pae(const struct cpu *cpu)
+{
+	return paging(cpu) && cpu->v.state.cr4 & X86_CR4_PAE && !(cpu->v.state.efer & EFER_LMA);
+}
+
+u64 gva_of(const struct cpu *cpu, unsigned int gva_nr)
+{
+	static const u64 index_64[] = { 0, 1, 2, 511 }, index_32[] = { 0, 1, 2, 1023 };
+	u64 gva = 0;
+
+	if (!(cpu->v.state.cr4 & X86_CR4_PAE))
+		return index_32[gva_nr & 3] << 12 | index_32[gva_nr >> 2 & 3] << 22;
+	for (int level = 1; level <= 2; level++)
+		gva |= index_64[gva_nr >> 2 * (level - 1) & 3] << (12 + 9 * (level - 1));
+	if (!(cpu->v.state.efer & EFER_LMA))
+		return gva | (u64)(gva_nr >> 4 & 3) << 30;
+	for (int level = 3; level <= 4; level++)
+		gva |= index_64[gva_nr >> 2 * (level - 1) & 3] << (12 + 9 * (level - 1));
+	/* Canonical; with five levels the fifth index is 0 or 511. */
+	return (u64)((s64)(gva << 16) >> 16);
+}
+
+/* ---- what the reference says ---- */
+
+static struct ref_access ref_access(const struct cpu *cpu, const struct guest_access *a)
+{
+	return (struct ref_access) {
+		.gva = (paging(cpu) ? gva_of(cpu, a->gva_nr) : a->unpaged_gfn << 12) | a->offset,
+		.write = a->write, .user = a->user, .fetch = a->fetch,
+	};
+}
+
+/* Flags cannot be set in a read-only slot: that is a #PF, as mmu/walk.h says. */
+static void reference_now(const struct cpu *cpu, const struct ref_access *a,
+			  struct ref_result *r)
+{
+	struct ref_cpu ref = cpu_reference(cpu);
+
+	reference_walk(&ref, a, read_now, NULL, r);
+	for (int i = 0; i < r->nr && !r->fault; i++) {
+		struct umbra_memslot *slot;
+
+		if (r->entry[i].updated == r->entry[i].value)
+			continue;
+		gfn_to_page(r->entry[i].gpa >> 12, false, &slot);
+		if (!(slot->flags & KVM_MEM_READONLY))
+			continue;
+		r->fault = true;
+		r->error_code = 1 | a->write << 1 | a->user << 2;
+		if (a->fetch && (ref.cr4 & X86_CR4_SMEP ||
+				 (ref.cr4 & X86_CR4_PAE && ref.efer & EFER_NX)))
+			r->error_code |= 1 << 4;
+	}
+}
+
+bool guest_translates(const struct cpu *cpu, const struct guest_access *a)
+{
+	struct ref_access ra = ref_access(cpu, a);
+	struct ref_result r;
+
+	reference_now(cpu, &ra, &r);
+	return !r.fault;
+}
+
+/* Until its rights are gone, a page in the snapshot may be written to again. */
+static bool is_logged(const struct umbra_memslot *slot, unsigned int index)
+{
+	unsigned int snapshot = BITS_TO_LONGS(slot->npages) * BITS_PER_LONG;
+
+	return !slot->dirty_bitmap || test_bit(index, slot->dirty_bitmap) ||
+	       (machine.harvesting && test_bit(snapshot + index, slot->dirty_bitmap));
+}
+
+/* A write went to ram[page] without an exit: was it allowed to? */
+static void check_direct_write(unsigned int page)
+{
+	for (int id = 0; id <= NR_SLOTS; id++) {
+		struct umbra_memslot *slot = id < NR_SLOTS ? machine.slot[id] :
+							     machine.mmu.retiring;
+		unsigned int first;
+
+		if (!slot)
+			continue;
+		first = (slot->hva - (hva_t)ram) >> PAGE_SHIFT;
+		if (page < first || page - first >= slot->npages)
+			continue;
+		if (slot->flags & KVM_MEM_READONLY)
+			violation("a write to page %u of a read-only slot", page);
+		if (!is_logged(slot, page - first))
+			violation("a write to page %u is not in the dirty log", page);
+		return;
+	}
+	violation("a write to page %u, which no slot has", page);
+}
+
+static void access_done(const struct guest_access *a, unsigned int page)
+{
+	if (!a->write)
+		return;
+	check_direct_write(page);
+	history_write(page, a->offset, a->data, a->len);
+}
+
+/* ---- results of faults ---- */
+
+static void check_emulate(struct cpu *cpu, const struct ref_access *ra,
+			  const struct umbra_fault *fault)
+{
+	struct umbra_memslot *slot;
+	int page = gfn_to_page(fault->gpa >> 12, false, &slot);
+	struct ref_result r;
+
+	/* Tables of a slot that is going are there for some and not for others. */
+	if (machine.interfered || machine.mmu.retiring)
+		return;
+	if (!fault->walk) {
+		reference_now(cpu, ra, &r);
+		if (r.fault || r.gpa != fault->gpa)
+			violation("emulation at gpa %llx, the reference has %llx (fault %d)",
+				  fault->gpa, (u64)r.gpa, r.fault);
+	}
+	if (fault->mmio) {
+		bool write = fault->access & UMBRA_ACC_WRITE;
+
+		if (page >= 0 && !(write && slot->flags & KVM_MEM_READONLY))
+			violation("gpa %llx is memory, not MMIO", fault->gpa);
+		return;
+	}
+	if (!fault->tracked)
+		violation("emulation of gpa %llx for no reason", fault->gpa);
+	if (!ra->write && !fault->walk)
+		violation("emulation of a read of a guest table");
+	if (page < 0 || !slot->track || !slot->track[(fault->gpa >> 12) - slot->base_gfn])
+		violation("gpa %llx is not tracked", fault->gpa);
+}
+
+static u32 access_bits(const struct ref_access *ra)
+{
+	return ra->write * UMBRA_ACC_WRITE | ra->user * UMBRA_ACC_USER |
+	       ra->fetch * UMBRA_ACC_FETCH;
+}
+
+/* The emulator's part: translate again, then write or exchange. */
+static void emulate_write(struct cpu *cpu, const struct guest_access *a,
+			  const struct ref_access *ra)
+{
+	struct umbra_mmu_vcpu *v = &cpu->v;
+	struct umbra_exception exc = {};
+	u8 old[8];
+	gpa_t gpa;
+	int ret;
+
+	if (umbra_mmu_translate(v, ra->gva, access_bits(ra), &gpa, &exc)) {
+		if (!machine.interfered && !machine.mmu.retiring)
+			violation("the emulator cannot translate gva %llx", (u64)ra->gva);
+		return;
+	}
+	if (chance(25) && !umbra_guest_read(v->mmu, gpa, old, a->len))
+		ret = umbra_mmu_guest_cmpxchg(v, gpa, old, a->data, a->len);
+	else
+		ret = umbra_mmu_guest_write(v, gpa, a->data, a->len);
+	if (ret && !machine.interfered)
+		violation("an emulated write to gpa %llx fails: %d", gpa, ret);
+}
+
+static enum progress emulate(struct cpu *cpu, const struct guest_access *a,
+			     const struct ref_access *ra, const struct umbra_fault *fault)
+{
+	counts.emulated++;
+	check_emulate(cpu, ra, fault);
+	if (fault->mmio) {
+		counts.mmio++;
+		return DONE;
+	}
+	counts.tracked++;
+	counts.self_map += fault->self_map;
+	/* An instruction that the emulator does not know. */
+	if (!fault->self_map && chance(25)) {
+		umbra_mmu_unprotect(cpu->v.mmu, fault->gpa >> 12);
+		counts.unprotected++;
+		return AGAIN;
+	}
+	emulate_write(cpu, a, ra);
+	return DONE;
+}
+
+static void check_guest_fault(struct cpu *cpu, const struct ref_access *ra,
+			      const struct umbra_fault *fault)
+{
+	struct ref_result r;
+
+	counts.guest_faults++;
+	if (machine.interfered)
+		return;
+	reference_now(cpu, ra, &r);
+	if (!r.fault)
+		violation("#PF %x at gva %llx, the reference has none", fault->guest.error_code,
+			  (u64)ra->gva);
+	if (!fault->guest.valid || fault->guest.vector != 14 ||
+	    fault->guest.error_code != r.error_code || fault->guest.cr2 != ra->gva)
+		violation("#PF %x at gva %llx, the reference has %x", fault->guest.error_code,
+			  (u64)ra->gva, r.error_code);
+}
+
+/* @retries counts those in a row. */
+static enum progress handle(struct cpu *cpu, const struct guest_access *a,
+			    const struct ref_access *ra, struct umbra_fault *fault,
+			    unsigned int *retries)
+{
+	struct umbra_mmu_vcpu *v = &cpu->v;
+	int result, idx;
+	enum progress progress = AGAIN;
+
+	cpu_exit(cpu);
+	counts.faults++;
+	machine.interfered = false;
+	idx = srcu_read_lock(&v->mmu->srcu);
+	result = v->family == UMBRA_FAMILY_EPT ? umbra_mmu_ept_fault(v, fault) :
+						 umbra_mmu_shadow_fault(v, fault);
+	switch (result) {
+	case UMBRA_FAULT_FIXED:
+		counts.fixed++;
+		break;
+	case UMBRA_FAULT_SPURIOUS:
+		counts.spurious++;
+		break;
+	case UMBRA_FAULT_RETRY:
+		counts.retry++;
+		/* The host holds the page back: give up for now. */
+		if (machine.invalidating)
+			progress = DONE;
+		else if (!machine.interfered && ++*retries > MAX_RETRIES)
+			violation("gva %llx keeps retrying", (u64)ra->gva);
+		break;
+	case UMBRA_FAULT_EMULATE:
+		progress = emulate(cpu, a, ra, fault);
+		break;
+	case UMBRA_FAULT_GUEST:
+		check_guest_fault(cpu, ra, fault);
+		progress = DONE;
+		break;
+	case -ENOMEM:
+		counts.nomem++;
+		if (!shim_fail_percent)
+			violation("out of memory");
+		shim_fail_percent = 0;
+		break;
+	default:
+		violation("a fault gives %d", result);
+	}
+	if (result != UMBRA_FAULT_RETRY)
+		*retries = 0;
+	srcu_read_unlock(&v->mmu->srcu, idx);
+	return progress;
+}
+
+/* ---- the two families ---- */
+
+static void explain(const struct cpu *cpu, const struct ref_access *ra, unsigned int gva_nr)
+{
+	const struct umbra_paging_state *s = &cpu->v.state;
+	struct ref_result r;
+
+	reference_now(cpu, ra, &r);
+	printf("# cr0 %llx cr3 %llx cr4 %llx efer %llx cpl %d ac %d\n", s->cr0, s->cr3, s->cr4,
+	       s->efer, s->cpl, s->rflags_ac);
+	printf("# reference now: fault %d code %x gpa %llx, page %d\n", r.fault, r.error_code,
+	       (u64)r.gpa, gfn_to_page(r.gpa >> 12, true, NULL));
+	for (int i = 0; i < r.nr; i++)
+		printf("#   [%llx] %llx\n", (u64)r.entry[i].gpa, (u64)r.entry[i].value);
+	hw_explain(cpu, ra->gva, gva_nr);
+}
+
+static enum progress access_shadow(struct cpu *cpu, const struct guest_access *a,
+				   const struct ref_access *ra, unsigned int *retries)
+{
+	struct hw_access hw = {
+		.addr = ra->gva, .gva_nr = a->gva_nr,
+		.write = a->write, .user = a->user, .fetch = a->fetch,
+	};
+	struct umbra_fault fault = { .addr = ra->gva };
+	kvm_pfn_t pfn;
+
+	counts.shadow++;
+	if (hw_linear(cpu, &hw, &pfn, &fault.access)) {
+		unsigned int page = pfn_to_ram(pfn, a->write);
+
+		if (!history_allows(cpu, ra, a->gva_nr, page)) {
+			explain(cpu, ra, a->gva_nr);
+			violation("cpu %d: gva %llx%s%s%s must not go to page %u any more",
+				  cpu->nr, (u64)ra->gva, a->write ? " W" : "",
+				  a->user ? " U" : "", a->fetch ? " X" : "", page);
+		}
+		access_done(a, page);
+		return DONE;
+	}
+	return handle(cpu, a, ra, &fault, retries);
+}
+
+/* The hardware's own walk of the guest's tables, through EPT. */
+struct nested_walk {
+	struct cpu *cpu;
+	bool failed;
+	u64 gpa;
+	u32 code;
+};
+
+static int nested_access(struct nested_walk *w, u64 gpa, bool write)
+{
+	kvm_pfn_t pfn;
+
+	/* With A/D flags in EPT, guest tables are accessed as if for writing. */
+	write |= sim_ept_ad;
+	if (!w->failed && hw_physical(w->cpu, gpa, write, false, &pfn, &w->code))
+		return pfn_to_ram(pfn, write);
+	if (!w->failed)
+		w->gpa = gpa;
+	w->failed = true;
+	return -1;
+}
+
+static uint64_t nested_read(void *ctx, uint64_t gpa, int bytes)
+{
+	int page = nested_access(ctx, gpa, false);
+	u64 value = 0;
+
+	if (page >= 0)
+		memcpy(&value, &ram[page][gpa & 0xfff], bytes);
+	return value;
+}
+
+static void nested_set_flags(struct nested_walk *w, const struct ref_result *r)
+{
+	for (int i = 0; i < r->nr && !w->failed; i++) {
+		int page;
+
+		if (r->entry[i].updated == r->entry[i].value)
+			continue;
+		page = nested_access(w, r->entry[i].gpa, true);
+		if (page < 0)
+			return;
+		check_direct_write(page);
+		history_write(page, r->entry[i].gpa & 0xfff, &r->entry[i].updated,
+			      r->entry[i].bytes);
+	}
+}
+
+static enum progress access_ept(struct cpu *cpu, const struct guest_access *a,
+				const struct ref_access *ra, unsigned int *retries)
+{
+	struct nested_walk walk = { .cpu = cpu };
+	struct ref_cpu ref = cpu_reference(cpu);
+	struct umbra_fault fault = {};
+	struct ref_result r;
+	kvm_pfn_t pfn;
+
+	reference_walk(&ref, ra, nested_read, &walk, &r);
+	if (!walk.failed && !r.fault)
+		nested_set_flags(&walk, &r);
+	if (walk.failed) {
+		fault.addr = walk.gpa;
+		fault.access = walk.code;
+		fault.walk = true;
+		return handle(cpu, a, ra, &fault, retries);
+	}
+	if (r.fault)
+		return DONE;
+	if (hw_physical(cpu, r.gpa, a->write, a->fetch, &pfn, &fault.access)) {
+		unsigned int page = pfn_to_ram(pfn, a->write);
+
+		if (gfn_to_page(r.gpa >> 12, true, NULL) != (int)page)
+			violation("gpa %llx goes to page %u", (u64)r.gpa, page);
+		access_done(a, page);
+		return DONE;
+	}
+	fault.addr = r.gpa;
+	return handle(cpu, a, ra, &fault, retries);
+}
+
+void guest_access(struct cpu *cpu, const struct guest_access *a)
+{
+	struct ref_access ra = ref_access(cpu, a);
+	unsigned int retries = 0;
+
+	counts.accesses++;
+	cpu->busy = true;
+	for (unsigned int exits = 0; ; exits++) {
+		enum progress progress;
+
+		if (exits == MAX_EXITS)
+			violation("gva %llx exits forever", (u64)ra.gva);
+		if (cpu_enter(cpu)) {
+			counts.nomem++;
+			if (!shim_fail_percent)
+				violation("VM entry is out of memory");
+			shim_fail_percent = 0;
+			continue;
+		}
+		if (cpu->v.family == UMBRA_FAMILY_SHADOW)
+			progress = access_shadow(cpu, a, &ra, &retries);
+		else
+			progress = access_ept(cpu, a, &ra, &retries);
+		if (progress == DONE)
+			break;
+	}
+	cpu->busy = false;
+}
+
+/* ---- registers ---- */
+
+static void state_changed(struct cpu *cpu)
+{
+	cpu_exit(cpu);
+	umbra_mmu_state_changed(&cpu->v);
+}
+
+void guest_invlpg(struct cpu *cpu, unsigned int gva_nr)
+{
+	cpu->flushed_gva[gva_nr] = ++now;
+	if (cpu->v.family == UMBRA_FAMILY_SHADOW) {
+		int idx = srcu_read_lock(&machine.mmu.srcu);
+
+		cpu_exit(cpu);
+		cpu->busy = true;
+		umbra_mmu_invlpg(&cpu->v, gva_of(cpu, gva_nr));
+		cpu->busy = false;
+		srcu_read_unlock(&machine.mmu.srcu, idx);
+	}
+	cpu_flush_gva(cpu, gva_nr);
+}
+
+static int load_pdptrs(struct cpu *cpu)
+{
+	int idx = srcu_read_lock(&machine.mmu.srcu);
+	int ret = umbra_mmu_load_pdptrs(&cpu->v);
+
+	srcu_read_unlock(&machine.mmu.srcu, idx);
+	return ret;
+}
+
+void guest_set_cr3(struct cpu *cpu, u64 cr3, bool noflush)
+{
+	struct umbra_paging_state *s = &cpu->v.state;
+	bool pcide = s->cr4 & X86_CR4_PCIDE;
+	u64 old = s->cr3;
+	int idx;
+
+	cpu->busy = true;
+	cpu_exit(cpu);
+	s->cr3 = cr3;
+	if (is_pae(cpu) && load_pdptrs(cpu)) {
+		s->cr3 = old;		/* #GP */
+		cpu->busy = false;
+		return;
+	}
+	cpu_new_root(cpu);
+	noflush &= pcide;
+	if (!noflush)
+		cpu->flushed_pcid[pcide ? cr3 & (NR_PCIDS - 1) : 0] = ++now;
+	idx = srcu_read_lock(&machine.mmu.srcu);
+	umbra_mmu_set_cr3(&cpu->v, noflush);
+	srcu_read_unlock(&machine.mmu.srcu, idx);
+	if (cpu->nr_roots == NR_ROOTS)
+		guest_flush_all(cpu);
+	cpu->busy = false;
+}
+
+void guest_flush_all(struct cpu *cpu)
+{
+	int idx = srcu_read_lock(&machine.mmu.srcu);
+
+	cpu_exit(cpu);
+	umbra_mmu_invalidate_all(&cpu->v);
+	srcu_read_unlock(&machine.mmu.srcu, idx);
+	cpu_guest_flushed_all(cpu);
+}
+
+void guest_toggle(struct cpu *cpu, u64 cr0, u64 cr4, u64 efer)
+{
+	struct umbra_paging_state *s = &cpu->v.state;
+	struct umbra_paging_state old = *s;
+
+	s->cr0 ^= cr0;
+	s->cr4 ^= cr4;
+	s->efer ^= efer;
+	/* PCIDE needs long mode, and PCID 0 when it is set. */
+	if (s->cr4 & X86_CR4_PCIDE &&
+	    (!(s->efer & EFER_LMA) || (!(old.cr4 & X86_CR4_PCIDE) && s->cr3 & 0xfff))) {
+		*s = old;
+		return;
+	}
+	/* These writes load the PDPTEs again. */
+	if (is_pae(cpu) && cr4 && load_pdptrs(cpu)) {
+		*s = old;
+		return;
+	}
+	if (cr4 & (X86_CR4_PGE | X86_CR4_PSE | X86_CR4_PCIDE))
+		cpu_guest_flushed_all(cpu);
+	state_changed(cpu);
+}
+
+void guest_paging_off(struct cpu *cpu)
+{
+	struct umbra_paging_state *s = &cpu->v.state;
+
+	s->cr0 &= ~X86_CR0_PG;
+	s->efer &= ~EFER_LMA;
+	s->cr4 &= ~X86_CR4_PCIDE;
+	cpu_guest_flushed_all(cpu);
+	state_changed(cpu);
+}
+
+void guest_paging_on(struct cpu *cpu, enum guest_mode mode, u64 cr3, bool legal)
+{
+	struct umbra_paging_state *s = &cpu->v.state;
+	struct umbra_paging_state old = *s;
+
+	s->cr0 |= X86_CR0_PG | X86_CR0_PE;
+	s->cr4 &= ~(X86_CR4_PAE | X86_CR4_LA57);
+	s->efer &= ~(EFER_LME | EFER_LMA);
+	if (mode != GUEST_MODE_32BIT)
+		s->cr4 |= X86_CR4_PAE;
+	if (mode == GUEST_MODE_5LEVEL)
+		s->cr4 |= X86_CR4_LA57;
+	if (mode == GUEST_MODE_4LEVEL || mode == GUEST_MODE_5LEVEL)
+		s->efer |= EFER_LME | EFER_LMA;
+	s->cr3 = cr3;
+	s->state_legal = legal;
+	if (mode == GUEST_MODE_PAE && load_pdptrs(cpu)) {
+		*s = old;
+		return;
+	}
+	cpu_guest_flushed_all(cpu);
+	state_changed(cpu);
+}
+
+void guest_set_legal(struct cpu *cpu, bool legal)
+{
+	cpu->v.state.state_legal = legal;
+	state_changed(cpu);
+}

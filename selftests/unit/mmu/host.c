@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The host: pages that come and go behind memslots, and the notifier calls that
+ * go with it, in the order in which core/ makes them.
+ */
+#include <linux/errno.h>
+#include <linux/kvm.h>
+#include <linux/bitmap.h>
+#include <linux/slab.h>
+#include <stdlib.h>
+#include "machine.h"
+
+u8 ram[RAM_PAGES][4096] __aligned(4096);
+struct host_page host_page[RAM_PAGES];
+struct host_frame host_frame[NR_HOST_FRAMES];
+struct machine machine;
+
+/* Placed so that indices 0, 1, 2 and 511 of each level lead somewhere. */
+const struct slot_plan slot_plan[NR_SLOTS] = {
+	{ .base = 0, .npages = 200, .first_page = 0 },
+	{ .base = 512, .npages = 64, .first_page = 200 },
+	{ .base = 1024, .npages = 32, .first_page = 264 },
+	{ .base = 511 * 512 + 504, .npages = 8, .first_page = 296 },
+};
+
+/* ---- pages ---- */
+
+static u32 next_frame;
+
+static u32 frame_alloc(unsigned int page)
+{
+	/* Taken in turn: a stale mapping finds a dead frame for a long time. */
+	for (unsigned int tries = 0; tries < NR_HOST_FRAMES; tries++) {
+		struct host_frame *f = &host_frame[next_frame];
+		u32 nr = next_frame;
+
+		next_frame = (next_frame + 1) % NR_HOST_FRAMES;
+		if (f->live || f->refs)
+			continue;
+		f->live = true;
+		f->dirty = false;
+		f->page = page;
+		return nr;
+	}
+	violation("host frames are leaked");
+}
+
+static void bring_in(unsigned int page, bool write)
+{
+	struct host_page *hp = &host_page[page];
+
+	/* Copy on write: the old frame goes away with a notifier call. */
+	if (hp->present && write && hp->write_protected)
+		host_unmap(page);
+	if (hp->present)
+		return;
+	hp->frame = frame_alloc(page);
+	hp->write_protected = !write && chance(20);
+	hp->present = true;
+}
+
+static unsigned int hva_to_page(hva_t hva)
+{
+	return (hva - (hva_t)ram) >> PAGE_SHIFT;
+}
+
+int gfn_to_page(gfn_t gfn, bool retiring, struct umbra_memslot **slot_out)
+{
+	struct umbra_memslot *slot = umbra_memslot_find(machine.mmu.memslots, gfn);
+
+	if (!slot && retiring && machine.mmu.retiring &&
+	    umbra_memslot_has(machine.mmu.retiring, gfn))
+		slot = machine.mmu.retiring;
+	if (slot_out)
+		*slot_out = slot;
+	return slot ? (int)hva_to_page(umbra_memslot_hva(slot, gfn)) : -1;
+}
+
+unsigned int pfn_to_ram(kvm_pfn_t pfn, bool write)
+{
+	struct host_frame *f;
+
+	if (pfn < FIRST_PFN || pfn >= FIRST_PFN + NR_HOST_FRAMES)
+		violation("the CPU uses pfn %llx, which is no guest memory", pfn);
+	f = &host_frame[pfn - FIRST_PFN];
+	if (!f->live)
+		violation("the CPU uses frame %llu, which the host has taken away (page %u)",
+			  pfn - FIRST_PFN, f->page);
+	if (write && host_page[f->page].write_protected)
+		violation("the CPU writes to page %u, which is copy on write", f->page);
+	if (write && !f->dirty)
+		violation("the CPU writes to page %u, the host thinks that it is clean", f->page);
+	return f->page;
+}
+
+/* ---- include/umbra/hostmem.h ---- */
+
+struct umbra_memslot *umbra_gfn_to_slot(struct umbra_mmu *mmu, gfn_t gfn)
+{
+	return umbra_memslot_find(mmu->memslots, gfn);
+}
+
+struct umbra_memslots *umbra_memslots_current(struct umbra_mmu *mmu)
+{
+	return mmu->memslots;
+}
+
+static void check_sleepable(struct umbra_mmu *mmu)
+{
+	might_sleep();
+	WARN_ON(!srcu_read_lock_held(&mmu->srcu) || unit_rcu_depth);
+}
+
+int umbra_hostpage_get(const struct umbra_memslot *slot, gfn_t gfn, bool write,
+		       struct umbra_hostpage *out)
+{
+	unsigned int page = hva_to_page(umbra_memslot_hva(slot, gfn));
+	struct host_frame *f;
+
+	check_sleepable(&machine.mmu);
+	WARN_ON(!umbra_memslot_has(slot, gfn));
+	if (write && slot->flags & KVM_MEM_READONLY)
+		return -EFAULT;
+	interfere(true);
+	bring_in(page, write);
+	f = &host_frame[host_page[page].frame];
+	f->refs++;
+	out->pfn = FIRST_PFN + host_page[page].frame;
+	out->page = &f->page_struct;
+	out->writable = !host_page[page].write_protected && !(slot->flags & KVM_MEM_READONLY);
+	interfere(true);
+	return 0;
+}
+
+void umbra_hostpage_put(struct umbra_hostpage *hp, bool dirty)
+{
+	struct host_frame *f = &host_frame[hp->pfn - FIRST_PFN];
+
+	WARN_ON(hp->page != &f->page_struct || f->refs <= 0);
+	f->refs--;
+	f->dirty |= dirty;
+	hp->page = NULL;
+}
+
+/* One page's worth. The caller has checked nothing. */
+static int access_page(struct umbra_mmu *mmu, gpa_t gpa, bool write)
+{
+	struct umbra_memslot *slot;
+	int page = gfn_to_page(umbra_gpa_to_gfn(gpa), false, &slot);
+
+	if (page < 0 || (write && slot->flags & KVM_MEM_READONLY))
+		return -EFAULT;
+	bring_in(page, write);
+	/* As copy_to_user() would do it. */
+	if (write)
+		umbra_mark_dirty(slot, umbra_gpa_to_gfn(gpa));
+	return page;
+}
+
+int umbra_guest_read(struct umbra_mmu *mmu, gpa_t gpa, void *data, unsigned int len)
+{
+	check_sleepable(mmu);
+	while (len) {
+		unsigned int n = min_t(unsigned int, len, PAGE_SIZE - offset_in_page(gpa));
+		int page;
+
+		interfere(true);
+		page = access_page(mmu, gpa, false);
+		if (page < 0)
+			return -EFAULT;
+		memcpy(data, &ram[page][offset_in_page(gpa)], n);
+		gpa += n;
+		data = (u8 *)data + n;
+		len -= n;
+	}
+	return 0;
+}
+
+int umbra_guest_read_atomic(struct umbra_mmu *mmu, gpa_t gpa, void *data, unsigned int len)
+{
+	int page = gfn_to_page(umbra_gpa_to_gfn(gpa), false, NULL);
+
+	WARN_ON(!srcu_read_lock_held(&mmu->srcu));
+	WARN_ON(offset_in_page(gpa) + len > PAGE_SIZE);
+	if (page < 0 || !host_page[page].present)
+		return -EFAULT;
+	memcpy(data, &ram[page][offset_in_page(gpa)], len);
+	return 0;
+}
+
+int umbra_guest_write(struct umbra_mmu *mmu, gpa_t gpa, const void *data, unsigned int len)
+{
+	check_sleepable(mmu);
+	while (len) {
+		unsigned int n = min_t(unsigned int, len, PAGE_SIZE - offset_in_page(gpa));
+		int page = access_page(mmu, gpa, true);
+
+		if (page < 0)
+			return -EFAULT;
+		history_write(page, offset_in_page(gpa), data, n);
+		interfere(true);
+		gpa += n;
+		data = (u8 *)data + n;
+		len -= n;
+	}
+	return 0;
+}
+
+int umbra_guest_cmpxchg(struct umbra_mmu *mmu, gpa_t gpa, u64 *old, u64 new, unsigned int len)
+{
+	u64 found = 0;
+	int page;
+
+	check_sleepable(mmu);
+	WARN_ON(gpa % len);
+	interfere(true);
+	page = access_page(mmu, gpa, true);
+	if (page < 0)
+		return -EFAULT;
+	memcpy(&found, &ram[page][offset_in_page(gpa)], len);
+	if (memcmp(&found, old, len)) {
+		*old = found;
+		return -EAGAIN;
+	}
+	history_write(page, offset_in_page(gpa), &new, len);
+	return 0;
+}
+
+void umbra_mark_dirty(struct umbra_memslot *slot, gfn_t gfn)
+{
+	if (slot->dirty_bitmap)
+		set_bit(gfn - slot->base_gfn, slot->dirty_bitmap);
+}
+
+/* ---- the notifier, as core/notifier.c ---- */
+
+typedef bool (*slot_fn)(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start,
+			gfn_t end);
+
+static bool for_each_slot(unsigned int page, slot_fn fn)
+{
+	struct umbra_memslots *slots = machine.mmu.memslots;
+	bool any = false;
+
+	for (unsigned int i = 0; i <= slots->nr; i++) {
+		struct umbra_memslot *slot = i < slots->nr ? slots->slot[i] :
+							     machine.mmu.retiring;
+		unsigned int first;
+
+		if (!slot)
+			continue;
+		first = hva_to_page(slot->hva);
+		if (page < first || page - first >= slot->npages)
+			continue;
+		any |= fn(&machine.mmu, slot, slot->base_gfn + page - first,
+			  slot->base_gfn + page - first + 1);
+	}
+	return any;
+}
+
+static void invalidate_start(unsigned int page)
+{
+	struct umbra_mmu *mmu = &machine.mmu;
+	int idx = srcu_read_lock(&mmu->srcu);
+	bool flush;
+
+	write_lock(&mmu->lock);
+	umbra_mmu_invalidate_begin(mmu, (hva_t)ram[page], (hva_t)ram[page + 1]);
+	flush = for_each_slot(page, umbra_mmu_unmap_gfns);
+	write_unlock(&mmu->lock);
+	if (flush)
+		umbra_mmu_flush(mmu);
+	srcu_read_unlock(&mmu->srcu, idx);
+}
+
+static void invalidate_end(void)
+{
+	write_lock(&machine.mmu.lock);
+	umbra_mmu_invalidate_end(&machine.mmu);
+	write_unlock(&machine.mmu.lock);
+}
+
+static void invalidate(unsigned int page, bool unmap)
+{
+	struct host_page *hp = &host_page[page];
+
+	invalidate_start(page);
+	/* Faults here must not map the page; they may well look it up. */
+	if (!machine.invalidating) {
+		machine.invalidating = true;
+		interfere(false);
+		machine.invalidating = false;
+	}
+	if (unmap && hp->present) {
+		host_frame[hp->frame].live = false;
+		hp->present = false;
+	} else {
+		hp->write_protected = true;
+	}
+	cpu_audit();
+	invalidate_end();
+	counts.notified++;
+}
+
+void host_unmap(unsigned int page)
+{
+	invalidate(page, true);
+}
+
+void host_write_protect(unsigned int page)
+{
+	if (host_page[page].present)
+		invalidate(page, false);
+}
+
+static bool age_test(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start, gfn_t end)
+{
+	return umbra_mmu_age_gfns(mmu, slot, start, end, false);
+}
+
+static bool age_clear(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start, gfn_t end)
+{
+	return umbra_mmu_age_gfns(mmu, slot, start, end, true);
+}
+
+void host_age(unsigned int page, bool clear)
+{
+	struct umbra_mmu *mmu = &machine.mmu;
+	int idx = srcu_read_lock(&mmu->srcu);
+	bool young;
+
+	write_lock(&mmu->lock);
+	young = for_each_slot(page, clear ? age_clear : age_test);
+	write_unlock(&mmu->lock);
+	srcu_read_unlock(&mmu->srcu, idx);
+	if (clear && young && chance(50))
+		umbra_mmu_flush(mmu);
+}
+
+/* ---- slots, as core/slots.c ---- */
+
+static void publish(struct umbra_memslot *drop, struct umbra_memslot *add)
+{
+	struct umbra_memslots *old = machine.mmu.memslots;
+	struct umbra_memslots *set = calloc(1, sizeof(*set) +
+					    (old->nr + 1) * sizeof(set->slot[0]));
+
+	umbra_memslots_rebuild(set, old, drop, add);
+	rcu_assign_pointer(machine.mmu.memslots, set);
+	synchronize_srcu(&machine.mmu.srcu);
+	free(old);
+}
+
+static void slot_free(struct umbra_memslot *slot)
+{
+	umbra_mmu_slot_free(slot);
+	free(slot->dirty_bitmap);
+	free(slot);
+}
+
+/* The log, and behind it the snapshot that user space gets. */
+static unsigned long *new_bitmap(const struct umbra_memslot *slot)
+{
+	return calloc(2 * BITS_TO_LONGS(slot->npages), sizeof(long));
+}
+
+int slot_create(int id, u32 flags)
+{
+	const struct slot_plan *plan = &slot_plan[id];
+	struct umbra_memslot *slot = calloc(1, sizeof(*slot));
+
+	slot->base_gfn = plan->base;
+	slot->npages = plan->npages;
+	slot->hva = (hva_t)ram[plan->first_page];
+	slot->flags = flags;
+	slot->id = id;
+	if (flags & KVM_MEM_LOG_DIRTY_PAGES)
+		slot->dirty_bitmap = new_bitmap(slot);
+	if (umbra_mmu_slot_alloc(&machine.mmu, slot)) {
+		slot_free(slot);
+		return -ENOMEM;
+	}
+	for (unsigned int i = 0; i < plan->npages; i++)
+		history_forget_page(plan->first_page + i);
+	publish(NULL, slot);
+	machine.slot[id] = slot;
+	return 0;
+}
+
+void slot_delete(int id)
+{
+	struct umbra_memslot *slot = machine.slot[id];
+
+	machine.slot[id] = NULL;
+	umbra_mmu_slot_retire(&machine.mmu, slot);
+	publish(slot, NULL);
+	/* Other CPUs run on; the host may take pages away even now. */
+	interfere(true);
+	umbra_mmu_zap_gfns(&machine.mmu, slot, slot->base_gfn, slot->base_gfn + slot->npages);
+	slot_free(slot);
+	for (unsigned int i = 0; i < slot_plan[id].npages; i++)
+		history_forget_page(slot_plan[id].first_page + i);
+	cpu_audit();
+}
+
+/* The new slot inherits what mmu/ keeps in the old one. */
+void slot_log_dirty(int id, bool on)
+{
+	struct umbra_memslot *old = machine.slot[id];
+	struct umbra_memslot *slot = malloc(sizeof(*slot));
+
+	*slot = *old;
+	slot->flags &= ~KVM_MEM_LOG_DIRTY_PAGES;
+	slot->flags |= on ? KVM_MEM_LOG_DIRTY_PAGES : 0;
+	slot->dirty_bitmap = on ? new_bitmap(slot) : NULL;
+	publish(old, slot);
+	machine.slot[id] = slot;
+	if (on) {
+		int idx = srcu_read_lock(&machine.mmu.srcu);
+
+		umbra_mmu_write_protect_slot(&machine.mmu, slot);
+		srcu_read_unlock(&machine.mmu.srcu, idx);
+	}
+	free(old->dirty_bitmap);
+	free(old);
+}
+
+void slot_harvest_dirty(int id)
+{
+	struct umbra_memslot *slot = machine.slot[id];
+	unsigned int longs = BITS_TO_LONGS(slot->npages);
+	unsigned long *log = slot->dirty_bitmap;
+	int idx = srcu_read_lock(&machine.mmu.srcu);
+
+	memcpy(log + longs, log, longs * sizeof(long));
+	memset(log, 0, longs * sizeof(long));
+	machine.harvesting = true;
+	interfere(true);
+	machine.harvesting = false;
+	umbra_mmu_write_protect_slot(&machine.mmu, slot);
+	srcu_read_unlock(&machine.mmu.srcu, idx);
+}
+
+void host_init(void)
+{
+	struct umbra_memslots *set = calloc(1, sizeof(*set));
+
+	machine.mmu.memslots = set;
+	memset(host_page, 0, sizeof(host_page));
+	for (unsigned int i = 0; i < NR_HOST_FRAMES; i++)
+		host_frame[i].live = false;
+}
+
+void host_destroy(void)
+{
+	struct umbra_memslots *set = machine.mmu.memslots;
+
+	for (int id = 0; id < NR_SLOTS; id++) {
+		if (machine.slot[id])
+			slot_free(machine.slot[id]);
+		machine.slot[id] = NULL;
+	}
+	free(set);
+	machine.mmu.memslots = NULL;
+	for (unsigned int i = 0; i < NR_HOST_FRAMES; i++)
+		if (host_frame[i].refs)
+			violation("host frame %u is still referenced", i);
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A simulated machine around the real mmu/: host memory behind memslots with
+ * an mmu_notifier, and CPUs whose TLBs keep every entry until told.
+ *
+ *	torture.c	what a random guest and host do, and what must come of it
+ *	cpu.c		TLB, paging-structure caches, hardware walks, VM entry
+ *	history.c	what the architecture still allows after a guest's edits
+ *	host.c		host pages, slots, notifier; include/umbra/hostmem.h
+ */
+#ifndef UNIT_MMU_MACHINE_H
+#define UNIT_MMU_MACHINE_H
+
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <umbra/hostmem.h>
+#include <umbra/memslot.h>
+#include <umbra/mmu.h>
+#include "random.h"
+#include "reference.h"
+
+#define NR_SIM_CPUS		2
+#define NR_SLOTS	4
+
+/* ---- host.c ---- */
+
+#define RAM_PAGES	320
+
+/* One page of the VMM's address space. */
+struct host_page {
+	bool present;		/* the host has it in its page tables */
+	bool write_protected;	/* copy on write */
+	u32 frame;		/* index in host_frame[] */
+};
+
+/* Host frames; a page gets a new one whenever it comes back. */
+#define NR_HOST_FRAMES	4096
+#define FIRST_PFN	0x100000ull
+
+struct host_frame {
+	bool live;		/* belongs to a page now */
+	bool dirty;		/* the host was told that it is written to */
+	u32 page;
+	int refs;
+	struct page page_struct;
+};
+
+extern u8 ram[RAM_PAGES][4096];
+extern struct host_page host_page[RAM_PAGES];
+extern struct host_frame host_frame[NR_HOST_FRAMES];
+
+/* The slots: where they are when they exist. */
+struct slot_plan {
+	gfn_t base;
+	unsigned int npages;
+	unsigned int first_page;	/* of ram[] */
+};
+
+extern const struct slot_plan slot_plan[NR_SLOTS];
+
+struct machine {
+	struct umbra_mmu mmu;
+	struct umbra_memslot *slot[NR_SLOTS];
+	bool invalidating;		/* between notifier start and end */
+	bool harvesting;		/* the log is copied, rights are still to go */
+	bool interfered;		/* something happened during the call */
+};
+
+extern struct machine machine;
+
+void host_init(void);
+void host_destroy(void);
+int slot_create(int id, u32 flags);
+void slot_delete(int id);
+void slot_log_dirty(int id, bool on);
+void slot_harvest_dirty(int id);
+
+/* mmu_notifier events. */
+void host_unmap(unsigned int page);
+void host_write_protect(unsigned int page);
+void host_age(unsigned int page, bool clear);
+
+/* The page of ram[] that a frame means now, or -1. @retiring: a slot that is
+ * being deleted counts.
+ */
+int gfn_to_page(gfn_t gfn, bool retiring, struct umbra_memslot **slot);
+
+/* A pfn in an entry that the CPU uses: which page, or a report of the error. */
+unsigned int pfn_to_ram(kvm_pfn_t pfn, bool write);
+
+/* Something else may happen here: another CPU, the host. torture.c. */
+void interfere(bool may_notify);
+
+/* ---- history.c ---- */
+
+/* Time goes on with each change of guest memory and each invalidation. */
+extern u64 now;
+
+/* Guest memory changes: remembers what was there. */
+void history_write(unsigned int page, unsigned int offset, const void *data, unsigned int len);
+
+/* Slots came or went: what their frames held before does not count. */
+void history_forget_page(unsigned int page);
+
+bool history_is_full(void);
+void history_reset(void);
+
+/* ---- cpu.c ---- */
+
+#define NR_GVAS		256	/* linear pages that guests use, by number */
+#define NR_PCIDS	4
+#define NR_ROOTS	32
+#define NR_RECENT	24
+#define EPT_TLB		2048
+
+struct tlb_entry {
+	bool valid, w, u, x, dirty;
+	u64 tag;
+	kvm_pfn_t pfn;
+};
+
+struct psc_entry {
+	bool valid, w, u, x;
+	u64 tag;
+	u64 table;
+};
+
+#define PSC_WAYS	64
+
+struct cpu {
+	struct umbra_mmu_vcpu v;
+	int nr;
+	bool exists;
+	bool in_guest;
+	bool reload;
+	bool busy;		/* in a call to mmu/: must not be used in between */
+
+	/* Linear translations of the shadow family, by number of the gva. */
+	struct tlb_entry tlb[NR_GVAS];
+	struct psc_entry psc[5][PSC_WAYS];
+	/* Guest-physical ones. */
+	struct tlb_entry ept_tlb[EPT_TLB];
+	struct psc_entry ept_psc[5][PSC_WAYS];
+
+	/* When the guest last invalidated what, and the CR3 values since. */
+	u64 flushed_all;
+	u64 flushed_pcid[NR_PCIDS];
+	u64 flushed_gva[NR_GVAS];
+	struct { u64 since; u64 cr3; } root[NR_ROOTS];
+	int nr_roots;
+
+	u8 recent[NR_RECENT];	/* numbers of gvas lately used */
+};
+
+extern struct cpu cpus[NR_SIM_CPUS];
+extern const struct umbra_cpu_ops sim_cpu_ops;
+
+struct hw_access {
+	u64 addr;		/* gva or gpa */
+	unsigned int gva_nr;	/* number of the gva, for the TLB */
+	bool write, user, fetch;
+};
+
+/* VM entry: 0 or -ENOMEM. */
+int cpu_enter(struct cpu *cpu);
+void cpu_exit(struct cpu *cpu);
+void cpu_flush_gva(struct cpu *cpu, unsigned int gva_nr);
+
+/* What the hardware does: true and a pfn, or false and an error code. */
+bool hw_linear(struct cpu *cpu, const struct hw_access *a, kvm_pfn_t *pfn, u32 *code);
+bool hw_physical(struct cpu *cpu, u64 gpa, bool write, bool fetch, kvm_pfn_t *pfn, u32 *code);
+
+/* The EPT caps that the MMU was told of. */
+extern bool sim_ept_ad;
+
+void hw_explain(const struct cpu *cpu, u64 gva, unsigned int gva_nr);
+
+/* No CPU may keep a translation to what is gone and believe that it is flushed. */
+void cpu_audit(void);
+
+struct ref_cpu cpu_reference(const struct cpu *cpu);
+
+/* The guest invalidated everything of this CPU, or one linear page. */
+void cpu_guest_flushed_all(struct cpu *cpu);
+void cpu_new_root(struct cpu *cpu);
+
+/* ---- history.c again: needs struct cpu ---- */
+
+/* Is @page, with the rights of @a, something that the CPU may use for a gva? */
+bool history_allows(const struct cpu *cpu, const struct ref_access *a, unsigned int gva_nr,
+		    unsigned int page);
+
+/* Guest memory as it is now, as reference_walk() wants it. */
+uint64_t read_now(void *ctx, uint64_t gpa, int bytes);
+
+/* ---- guest.c ---- */
+
+/* One access by the guest, with all exits it takes. */
+struct guest_access {
+	unsigned int gva_nr;	/* ignored while paging is off */
+	gfn_t unpaged_gfn;	/* used then */
+	unsigned int offset;
+	bool write, user, fetch;
+	u8 data[8];
+	unsigned int len;
+};
+
+void guest_access(struct cpu *cpu, const struct guest_access *access);
+/* Would the access succeed, or at least not be the guest's own fault? */
+bool guest_translates(const struct cpu *cpu, const struct guest_access *access);
+void guest_invlpg(struct cpu *cpu, unsigned int gva_nr);
+void guest_set_cr3(struct cpu *cpu, u64 cr3, bool noflush);
+void guest_flush_all(struct cpu *cpu);
+/* Toggle bits that may be toggled with paging on. */
+void guest_toggle(struct cpu *cpu, u64 cr0, u64 cr4, u64 efer);
+void guest_paging_off(struct cpu *cpu);
+
+enum guest_mode { GUEST_MODE_4LEVEL, GUEST_MODE_5LEVEL, GUEST_MODE_PAE, GUEST_MODE_32BIT };
+void guest_paging_on(struct cpu *cpu, enum guest_mode mode, u64 cr3, bool legal);
+void guest_set_legal(struct cpu *cpu, bool legal);
+
+u64 gva_of(const struct cpu *cpu, unsigned int gva_nr);
+
+/* ---- torture.c ---- */
+
+/* Report a violation and stop. */
+void __noreturn __printf(1, 2) violation(const char *format, ...);
+
+struct machine_counts {
+	u64 steps, accesses, hits, walks, stale, undecided, faults, fixed, spurious, retry,
+	    emulated, tracked, mmio, self_map, unprotected, guest_faults, shadow, notified,
+	    interfered, nomem, vms;
+};
+
+extern struct machine_counts counts;
+
+#endif

@@ -1,0 +1,497 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The torture test of mmu/: random guests with random page tables on the
+ * simulated machine, random edits, invalidations, mode changes, memslot and
+ * host events. Every access must give what the reference walker allows.
+ *
+ *	torture [--steps N] [--seed S] [--trace]
+ *
+ * A failing run prints its seed; --trace prints each step before it is done.
+ */
+#include <asm/msr-index.h>
+#include <asm/processor-flags.h>
+#include <getopt.h>
+#include <linux/kvm.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <tap.h>
+#include "machine.h"
+#include "shim.h"
+
+#define NR_TABLES	20
+#define STEPS_PER_VM	40000u
+#define STEPS_PER_FLUSH	3000u
+
+struct machine_counts counts;
+bool sim_ept_ad;
+
+static u64 seed = 1, steps = 2000000;
+static bool trace, in_step, interfering;
+static gfn_t table[NR_TABLES];
+/* All vCPUs of a VM have the same CPUID: shadow pages are shared among them. */
+static bool gbpages;
+
+void violation(const char *format, ...)
+{
+	va_list args;
+
+	printf("# broken at step %llu, seed %llu: ", counts.steps, seed);
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	printf("\nnot ok 1 - torture\n1..1\n");
+	fflush(stdout);
+	abort();
+}
+
+/* ---- random things ---- */
+
+static gfn_t random_gfn(void)
+{
+	const struct slot_plan *plan = &slot_plan[rnd(NR_SLOTS)];
+
+	if (chance(4))
+		return chance(50) ? 300 + rnd(100) : rnd64() & GENMASK_ULL(39, 0);
+	return plan->base + rnd(plan->npages);
+}
+
+static u64 random_entry(void)
+{
+	u64 entry, low = rnd64() & 0xf78;
+
+	if (chance(1))
+		return rnd64();
+	if (chance(12)) {
+		static const gfn_t large[] = { 0, 0, 512, 1024, 511 * 512 };
+
+		entry = large[rnd(ARRAY_SIZE(large))] << 12;
+		low |= chance(85) ? 0x80 : 0;
+	} else {
+		entry = (chance(65) ? table[rnd(NR_TABLES)] : random_gfn()) << 12;
+		low &= chance(95) ? ~0x80ull : ~0ull;
+	}
+	entry |= low;
+	entry |= chance(97) ? 1 : 0;
+	entry |= chance(88) ? 2 : 0;
+	entry |= chance(85) ? 4 : 0;
+	entry |= chance(60) ? 0x20 : 0;
+	entry |= chance(50) ? 0x40 : 0;
+	if (chance(8))
+		entry |= BIT_ULL(63);
+	if (chance(1))
+		entry |= BIT_ULL(40 + rnd(12));
+	return entry;
+}
+
+static unsigned int random_table_offset(void)
+{
+	static const unsigned int offset[] = { 0, 8, 16, 4088, 4, 4092 };
+
+	return offset[chance(95) ? rnd(4) : rnd(6)];
+}
+
+static void random_access(struct guest_access *a)
+{
+	*a = (struct guest_access) {
+		.unpaged_gfn = random_gfn() & 0xfffff,
+		.fetch = chance(15),
+		.len = 8,
+	};
+	u64 entry = random_entry();
+
+	a->write = !a->fetch && chance(45);
+	a->offset = random_table_offset();
+	memcpy(a->data, &entry, sizeof(entry));
+	/* The second of a pair of 32-bit entries. */
+	if (a->offset & 4)
+		a->len = 4;
+	if (chance(85))
+		return;
+	/* Parts of entries, and writes across two. */
+	a->len = 1u << rnd(4);
+	a->offset = min_t(unsigned int, (a->offset & ~7u) + rnd(16), 4096 - a->len);
+}
+
+/* An address that the CPU has used lately, or another, mostly one that works. */
+static void choose_gva(struct cpu *cpu, struct guest_access *a)
+{
+	u8 *slot = &cpu->recent[rnd(NR_RECENT)];
+
+	for (int tries = 0; tries < 6; tries++) {
+		a->gva_nr = chance(60) ? *slot : rnd(NR_GVAS);
+		if (chance(25) || guest_translates(cpu, a))
+			break;
+		slot = &cpu->recent[rnd(NR_RECENT)];
+	}
+	*slot = a->gva_nr;
+}
+
+static struct cpu *random_cpu(void)
+{
+	return &cpus[rnd(NR_SIM_CPUS)];
+}
+
+static u64 random_cr3(const struct cpu *cpu)
+{
+	u64 cr3 = (chance(97) ? table[rnd(NR_TABLES)] : random_gfn()) << 12;
+
+	if (cpu->v.state.cr4 & X86_CR4_PCIDE)
+		cr3 |= rnd(NR_PCIDS);
+	/* Beyond MAXPHYADDR it would be #GP. */
+	return cr3 & (cpu->v.state.efer & EFER_LMA ? GENMASK_ULL(39, 0) : GENMASK_ULL(31, 0));
+}
+
+/* ---- steps ---- */
+
+static void step_access(struct cpu *cpu)
+{
+	struct umbra_paging_state *s = &cpu->v.state;
+	struct guest_access a;
+
+	random_access(&a);
+	/* Supervisor accesses at CPL 3 are implicit ones, and never fetches. */
+	s->cpl = chance(50) ? 3 : 0;
+	s->rflags_ac = chance(50);
+	a.user = s->cpl == 3 && (a.fetch || chance(85));
+	choose_gva(cpu, &a);
+	guest_access(cpu, &a);
+}
+
+/* A write that is not a CPU's direct one: the emulator's, or a device's. */
+static void step_edit(struct cpu *cpu)
+{
+	u64 gpa = (table[rnd(NR_TABLES)] << 12) + random_table_offset();
+	u64 entry = random_entry();
+	struct umbra_memslot *slot;
+	int idx, page;
+
+	gpa &= ~7ull;
+	idx = srcu_read_lock(&machine.mmu.srcu);
+	page = gfn_to_page(gpa >> 12, false, &slot);
+	if (page >= 0 && !(slot->flags & KVM_MEM_READONLY)) {
+		bool tracked = slot->track && slot->track[(gpa >> 12) - slot->base_gfn];
+
+		cpu_exit(cpu);
+		cpu->busy = true;
+		if (tracked || chance(30))
+			umbra_mmu_guest_write(&cpu->v, gpa, &entry, sizeof(entry));
+		else
+			history_write(page, gpa & 0xfff, &entry, sizeof(entry));
+		cpu->busy = false;
+	}
+	srcu_read_unlock(&machine.mmu.srcu, idx);
+}
+
+static void step_registers(struct cpu *cpu)
+{
+	bool paging = cpu->v.state.cr0 & X86_CR0_PG;
+
+	switch (rnd(100)) {
+	case 0 ... 34:
+		guest_toggle(cpu, X86_CR0_WP, 0, 0);
+		break;
+	case 35 ... 44:
+		guest_toggle(cpu, 0, X86_CR4_SMEP, 0);
+		break;
+	case 45 ... 52:
+		guest_toggle(cpu, 0, X86_CR4_SMAP, 0);
+		break;
+	case 53 ... 59:
+		guest_toggle(cpu, 0, X86_CR4_PGE, 0);
+		break;
+	case 60 ... 63:
+		guest_toggle(cpu, 0, X86_CR4_PSE, 0);
+		break;
+	case 64 ... 69:
+		guest_toggle(cpu, 0, X86_CR4_PCIDE, 0);
+		break;
+	case 70 ... 79:
+		guest_toggle(cpu, 0, 0, EFER_NX);
+		break;
+	case 80 ... 89:
+		guest_set_legal(cpu, !cpu->v.state.state_legal || chance(70));
+		break;
+	default:
+		if (paging && chance(40))
+			guest_paging_off(cpu);
+		else if (!paging)
+			guest_paging_on(cpu, chance(75) ? GUEST_MODE_4LEVEL : rnd(4),
+					random_cr3(cpu) & 0xfffff000, chance(85));
+	}
+}
+
+static void step_slot(void)
+{
+	int id = rnd(NR_SLOTS);
+	struct umbra_memslot *slot = machine.slot[id];
+
+	if (!slot) {
+		slot_create(id, (chance(20) ? KVM_MEM_READONLY : 0) |
+			    (chance(20) ? KVM_MEM_LOG_DIRTY_PAGES : 0));
+	} else if (chance(15)) {
+		slot_delete(id);
+		/* Mostly it comes back at once. */
+		if (chance(80))
+			slot_create(id, 0);
+	} else if (slot->dirty_bitmap && chance(75)) {
+		slot_harvest_dirty(id);
+	} else {
+		slot_log_dirty(id, !slot->dirty_bitmap);
+	}
+}
+
+static unsigned int random_page(void)
+{
+	int page = -1;
+
+	/* Guest tables and their neighbours are more interesting. */
+	if (chance(50))
+		page = gfn_to_page(table[rnd(NR_TABLES)], true, NULL);
+	return page >= 0 ? (unsigned int)page : rnd(RAM_PAGES - 16);
+}
+
+static void step_host(void)
+{
+	switch (rnd(10)) {
+	case 0 ... 4:
+		host_unmap(random_page());
+		break;
+	case 5 ... 7:
+		host_write_protect(random_page());
+		break;
+	default:
+		host_age(random_page(), chance(70));
+	}
+}
+
+static void cpu_create(struct cpu *cpu)
+{
+	struct umbra_mmu_vcpu *v = &cpu->v;
+
+	memset(v, 0, sizeof(*v));
+	if (umbra_mmu_vcpu_init(v, &machine.mmu))
+		violation("umbra_mmu_vcpu_init()");
+	v->state.cr0 = X86_CR0_PE;
+	v->state.maxphyaddr = 40;
+	v->state.has_gbpages = gbpages;
+	v->state.state_legal = true;
+	cpu->exists = true;
+	cpu->reload = false;
+	cpu_exit(cpu);
+	cpu_guest_flushed_all(cpu);
+	umbra_mmu_state_changed(v);
+	guest_paging_on(cpu, GUEST_MODE_4LEVEL, table[rnd(NR_TABLES)] << 12, true);
+}
+
+static void cpu_destroy(struct cpu *cpu)
+{
+	cpu_exit(cpu);
+	cpu->exists = false;
+	umbra_mmu_vcpu_destroy(&cpu->v);
+}
+
+/* What may happen on a CPU at any moment, also while another is in mmu/. */
+static void step_cpu(struct cpu *cpu)
+{
+	switch (rnd(100)) {
+	case 0 ... 69:
+		step_access(cpu);
+		break;
+	case 70 ... 78:
+		guest_invlpg(cpu, rnd(NR_GVAS));
+		break;
+	case 79 ... 84:
+		guest_set_cr3(cpu, random_cr3(cpu), chance(50));
+		break;
+	case 85 ... 94:
+		step_edit(cpu);
+		break;
+	case 95:
+		guest_flush_all(cpu);
+		break;
+	default:
+		step_registers(cpu);
+	}
+}
+
+void interfere(bool may_notify)
+{
+	unsigned int fail_percent = shim_fail_percent;
+	struct cpu *cpu = random_cpu();
+
+	if (!in_step || interfering || !chance(2))
+		return;
+	interfering = true;
+	shim_fail_percent = 0;
+	if (may_notify && chance(60)) {
+		if (chance(70))
+			host_unmap(random_page());
+		else
+			host_write_protect(random_page());
+	} else {
+		for (unsigned int i = 1 + rnd(3); i && !cpu->busy; i--)
+			step_cpu(cpu);
+	}
+	counts.interfered++;
+	machine.interfered = true;
+	shim_fail_percent = fail_percent;
+	interfering = false;
+}
+
+static void flush_history(void)
+{
+	for (int i = 0; i < NR_SIM_CPUS; i++)
+		guest_flush_all(&cpus[i]);
+	history_reset();
+}
+
+static void step(void)
+{
+	unsigned int kind = rnd(1000);
+	struct cpu *cpu = random_cpu();
+
+	counts.steps++;
+	if (trace)
+		printf("# %llu: kind %u cpu %d\n", counts.steps, kind, cpu->nr);
+	if (history_is_full() || counts.steps % STEPS_PER_FLUSH == 0)
+		flush_history();
+	shim_fail_percent = chance(1) ? 30 : 0;
+	in_step = true;
+	if (kind < 950) {
+		step_cpu(cpu);
+	} else if (kind < 985) {
+		step_host();
+	} else if (kind < 996) {
+		step_slot();
+	} else if (kind < 998) {
+		cpu_audit();
+	} else {
+		shim_fail_percent = 0;
+		cpu_destroy(cpu);
+		cpu_create(cpu);
+	}
+	in_step = false;
+	shim_fail_percent = 0;
+}
+
+/* ---- VMs ---- */
+
+static void fill_tables(void)
+{
+	for (int i = 0; i < NR_TABLES; i++) {
+		const struct slot_plan *plan = &slot_plan[chance(50) ? 0 : rnd(NR_SLOTS)];
+
+		table[i] = plan->base + rnd(plan->npages);
+	}
+	/* Only the entries that the linear pages lead through. */
+	for (int i = 0; i < NR_TABLES; i++) {
+		static const unsigned int offset[] = { 0, 8, 16, 4088 };
+		int page = gfn_to_page(table[i], false, NULL);
+
+		for (unsigned int k = 0; k < ARRAY_SIZE(offset); k++) {
+			u64 entry = random_entry();
+
+			memcpy(&ram[page][offset[k]], &entry, sizeof(entry));
+		}
+	}
+}
+
+static void vm_create(void)
+{
+	struct umbra_mmu_caps caps = { .ept_ad = chance(50), .host_maxphyaddr = 46 };
+	enum umbra_policy policy = chance(85) ? UMBRA_POLICY_SHADOW : UMBRA_POLICY_EPT;
+	u8 *bytes = (u8 *)cpus;
+
+	counts.vms++;
+	gbpages = chance(70);
+	sim_ept_ad = caps.ept_ad;
+	memset(&machine, 0, sizeof(machine));
+	memset(bytes, 0, sizeof(cpus));
+	memset(ram, 0, sizeof(ram));
+	history_reset();
+	if (umbra_mmu_module_init(&caps) || umbra_mmu_init(&machine.mmu, &sim_cpu_ops, policy))
+		violation("no memory");
+	host_init();
+	for (int id = 0; id < NR_SLOTS; id++)
+		slot_create(id, id == 2 && chance(50) ? KVM_MEM_READONLY : 0);
+	fill_tables();
+	if (umbra_mmu_slots_prepare(&machine.mmu))
+		violation("no memory");
+	for (int i = 0; i < NR_SIM_CPUS; i++) {
+		cpus[i].nr = i;
+		cpu_create(&cpus[i]);
+	}
+}
+
+static void vm_destroy(void)
+{
+	for (int i = 0; i < NR_SIM_CPUS; i++)
+		cpu_destroy(&cpus[i]);
+	umbra_mmu_destroy(&machine.mmu);
+	host_destroy();
+	umbra_mmu_module_exit();
+	if (shim_pages || shim_objects)
+		violation("leaked: %ld pages, %ld objects", shim_pages, shim_objects);
+	if (unit_atomic_depth || unit_rcu_depth)
+		violation("a lock is still held");
+}
+
+static void report(void)
+{
+	printf("# steps %llu, accesses %llu (shadow tries %llu), VMs %llu\n", counts.steps,
+	       counts.accesses, counts.shadow, counts.vms);
+	printf("# TLB hits %llu, walks %llu, stale but allowed %llu, undecided %llu\n",
+	       counts.hits, counts.walks, counts.stale, counts.undecided);
+	printf("# faults %llu: fixed %llu, spurious %llu, retry %llu, guest %llu, nomem %llu\n",
+	       counts.faults, counts.fixed, counts.spurious, counts.retry, counts.guest_faults,
+	       counts.nomem);
+	printf("# emulated %llu: mmio %llu, tracked %llu (self map %llu, unprotected %llu)\n",
+	       counts.emulated, counts.mmio, counts.tracked, counts.self_map,
+	       counts.unprotected);
+	printf("# notified %llu, interfered %llu\n", counts.notified, counts.interfered);
+}
+
+static void parse(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "steps", required_argument, NULL, 'n' },
+		{ "seed", required_argument, NULL, 's' },
+		{ "trace", no_argument, NULL, 't' },
+		{},
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "n:s:t", options, NULL)) != -1) {
+		switch (option) {
+		case 'n':
+			steps = strtoull(optarg, NULL, 0);
+			break;
+		case 's':
+			seed = strtoull(optarg, NULL, 0);
+			break;
+		case 't':
+			trace = true;
+			break;
+		default:
+			exit(2);
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	parse(argc, argv);
+	random_state = seed;
+	vm_create();
+	while (counts.steps < steps) {
+		step();
+		if (counts.steps % STEPS_PER_VM == 0) {
+			vm_destroy();
+			vm_create();
+		}
+	}
+	vm_destroy();
+	report();
+	ok(true, "torture: %llu steps, seed %llu", steps, seed);
+	return tap_done();
+}
