@@ -223,9 +223,11 @@ static int exit_unknown(struct umbra_vcpu *vcpu)
 
 static int unknown(struct umbra_vcpu *vcpu, const struct umbra_fault *fault)
 {
-	if (fault && fault->tracked && !fault->self_map &&
-	    umbra_mmu_unprotect(vcpu->mmu.mmu, umbra_gpa_to_gfn(fault->gpa)))
+	/* Another vCPU may have untracked it already: either way the write can be tried. */
+	if (fault && fault->tracked && !fault->self_map) {
+		umbra_mmu_unprotect(vcpu->mmu.mmu, umbra_gpa_to_gfn(fault->gpa));
 		return 1;
+	}
 	return exit_unknown(vcpu);
 }
 

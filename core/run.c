@@ -8,6 +8,7 @@
 #include <linux/kvm.h>
 #include <linux/sched/signal.h>
 #include <linux/signal.h>
+#include <umbra/compat.h>
 #include <umbra/vcpu.h>
 #include <umbra/vmx.h>
 
@@ -118,7 +119,7 @@ static int run_loaded(struct umbra_vcpu *vcpu)
 		umbra_vmx_request_window(vcpu);
 	r = finish_exit(vcpu);
 	if (r > 0) {
-		if (READ_ONCE(run->immediate_exit) || signal_pending(current))
+		if (umbra_immediate_exit(run) || signal_pending(current))
 			r = interrupted(vcpu);
 		else if (window_open(vcpu))
 			r = 0;

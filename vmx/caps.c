@@ -19,6 +19,9 @@ struct vmx_caps vmx_caps __ro_after_init;
 #define BASIC_MEM_TYPE_SHIFT	50
 #define BASIC_MEM_TYPE_WB	6
 
+/* MSR_IA32_VMX_MISC: the preemption timer counts at TSC >> this. */
+#define MISC_TIMER_SHIFT_MASK	0x1f
+
 /* One row of controls: what must be settable, what is nice to have. */
 struct ctl_row {
 	const char *name;
@@ -167,7 +170,7 @@ static int read_caps(struct vmx_caps *caps)
 	drop_dynamic(caps);
 
 	rdmsrl(MSR_IA32_VMX_MISC, misc);
-	caps->timer_shift = misc & VMX_MISC_PREEMPTION_TIMER_RATE_MASK;
+	caps->timer_shift = misc & MISC_TIMER_SHIFT_MASK;
 	rdmsrl(MSR_IA32_VMX_CR0_FIXED0, caps->cr0_fixed0);
 	rdmsrl(MSR_IA32_VMX_CR0_FIXED1, caps->cr0_fixed1);
 	rdmsrl(MSR_IA32_VMX_CR4_FIXED0, caps->cr4_fixed0);

@@ -114,12 +114,14 @@ static bool stack_legal(void)
 	u32 ss = vmcs_read32(GUEST_SS_AR_BYTES);
 	u16 ss_rpl = vmcs_read16(GUEST_SS_SELECTOR) & SEGMENT_RPL_MASK;
 	u16 cs_rpl = vmcs_read16(GUEST_CS_SELECTOR) & SEGMENT_RPL_MASK;
+	u32 type;
 
 	if (ss_rpl != cs_rpl || (ss & SEG_AR_DPL_MASK) >> SEG_AR_DPL_SHIFT != ss_rpl)
 		return false;
 	if (ss & SEG_AR_UNUSABLE)
 		return true;
-	return (ss & SEG_AR_S) && (ss & SEG_AR_P) && ((ss & SEG_AR_TYPE_MASK) == 3 || (ss & SEG_AR_TYPE_MASK) == 7);
+	type = ss & SEG_AR_TYPE_MASK;
+	return (ss & SEG_AR_S) && (ss & SEG_AR_P) && (type == 3 || type == 7);
 }
 
 /* Would VM entry take the segments without unrestricted guest, in IA-32e mode? */
@@ -146,7 +148,10 @@ static bool wants_shadow(struct vmx_vcpu *vmx)
 	       (mv->state.efer & EFER_LMA);
 }
 
-/* While the guest is not legal yet, look again after a short time. */
+/*
+ * While the guest cannot use the shadow family yet, look again after a short
+ * time: segment loads and writes to owned CR bits do not exit.
+ */
 static void poll_legal(struct vmx_vcpu *vmx, bool poll)
 {
 	u32 pin = vmx->pin_ctl & ~PIN_BASED_VMX_PREEMPTION_TIMER;
@@ -182,7 +187,7 @@ void vmx_family_update(struct vmx_vcpu *vmx)
 	} else {
 		vmx_family_write_crs(vmx);
 	}
-	poll_legal(vmx, wants && !mv->state.state_legal);
+	poll_legal(vmx, wants && mv->family != UMBRA_FAMILY_SHADOW);
 }
 
 int vmx_handle_preemption_timer(struct vmx_vcpu *vmx)

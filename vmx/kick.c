@@ -45,10 +45,10 @@ static void kick_all(struct umbra_mmu *mmu)
 	struct cpumask *mask;
 	int me = get_cpu();
 
-	/* Orders the change of the tables and tlb_gen before the reads of mode. */
-	smp_mb();
 	mask = this_cpu_cpumask_var_ptr(kick_mask);
 	cpumask_clear(mask);
+	/* The tables and tlb_gen changed before mode is read: pairs with run_guest(). */
+	smp_mb();
 	for (i = 0; i < nr; i++) {
 		struct umbra_vcpu *vcpu = vm->vcpu[i];
 		int cpu = READ_ONCE(vcpu->cpu);

@@ -10,7 +10,7 @@
 
 #include "vmx.h"
 
-#define NR_VPIDS	(1u << 16)
+#define NR_VPIDS	65536
 
 static DEFINE_MUTEX(vpid_lock);
 static DECLARE_BITMAP(vpids, NR_VPIDS);

@@ -96,4 +96,11 @@ static inline int umbra_follow_pfnmap(struct vm_area_struct *vma, unsigned long 
 #define umbra_unregister_crash(fn)	((void)(fn))
 #endif
 
+/* Later kernels rename the byte for themselves, as user space may change it. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+#define umbra_immediate_exit(run)	READ_ONCE((run)->immediate_exit__unsafe)
+#else
+#define umbra_immediate_exit(run)	READ_ONCE((run)->immediate_exit)
+#endif
+
 #endif /* _UMBRA_COMPAT_H */
