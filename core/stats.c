@@ -103,8 +103,8 @@ struct stats_file {
 	u8 head[];
 };
 
-/* struct kvm_stats_desc ends in the name, whose size the header gives. */
-#define DESC_SIZE	(sizeof(struct kvm_stats_desc) + NAME_SIZE)
+/* The name comes last; in newer kernels it is part of the struct, which has another size. */
+#define DESC_SIZE	(offsetof(struct kvm_stats_desc, name) + NAME_SIZE)
 
 static void fill_head(struct stats_file *stats, const struct umbra_vcpu *vcpu)
 {
