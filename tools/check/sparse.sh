@@ -9,8 +9,10 @@ tree=$2
 . "$(dirname "$0")/tap.sh"
 
 log=$tree/sparse.log
+# A silent make would not say what it checks.
+unset MAKEFLAGS MAKELEVEL
 tap_begin
-make -C "$kdir" M="$tree" C=2 CHECK=sparse modules >"$log" 2>&1
+make -j2 -C "$kdir" M="$tree" C=2 CHECK=sparse modules >"$log" 2>&1
 status=$?
 tap_point $status "the build under sparse" "$(tail -n 20 "$log")"
 # What sparse itself did, so that a build that never called it is not a pass.
