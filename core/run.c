@@ -19,8 +19,8 @@ static int handle_requests(struct umbra_vcpu *vcpu)
 		vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
 		return 0;
 	}
-	/* The root is invalid already: clearing the bit is all. */
-	clear_bit(UMBRA_REQ_MMU_RELOAD, &vcpu->requests);
+	if (test_and_clear_bit(UMBRA_REQ_MMU_RELOAD, &vcpu->requests))
+		vcpu->mmu.root = INVALID_PAGE;
 	return 1;
 }
 

@@ -41,13 +41,15 @@ static void nothing(void *unused)
 static void kick_all(struct umbra_mmu *mmu)
 {
 	struct umbra_vm *vm = mmu_to_vm(mmu);
-	unsigned int i, nr = smp_load_acquire(&vm->nr_vcpus);
 	struct cpumask *mask;
+	unsigned int i, nr;
 	int me = get_cpu();
 
+	/* Pairs with the release in umbra_vcpu_create(). */
+	nr = smp_load_acquire(&vm->nr_vcpus);
 	mask = this_cpu_cpumask_var_ptr(kick_mask);
 	cpumask_clear(mask);
-	/* The tables and tlb_gen changed before mode is read: pairs with run_guest(). */
+	/* tlb_gen is written before mode is read; run_guest() does the reverse. */
 	smp_mb();
 	for (i = 0; i < nr; i++) {
 		struct umbra_vcpu *vcpu = vm->vcpu[i];
