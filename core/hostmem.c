@@ -122,6 +122,39 @@ void umbra_hostpage_put(struct umbra_hostpage *hp, bool dirty)
 	hp->page = NULL;
 }
 
+unsigned int umbra_hostpages_get_present(const struct umbra_memslot *slot, gfn_t gfn,
+					 unsigned int nr, bool write, struct umbra_hostpage *out)
+{
+	struct page *pages[UMBRA_HOSTPAGES_MAX];
+	hva_t hva = umbra_memslot_hva(slot, gfn);
+	int i, got;
+
+	if (WARN_ON_ONCE(nr > UMBRA_HOSTPAGES_MAX))
+		return 0;
+	got = get_user_pages_fast_only(hva, nr, write ? FOLL_WRITE : 0, pages);
+	for (i = 0; i < got; i++) {
+		out[i].pfn = page_to_pfn(pages[i]);
+		out[i].page = pages[i];
+		out[i].writable = write;
+	}
+	return max(got, 0);
+}
+
+void umbra_hostpages_put(struct umbra_hostpage *hp, unsigned int nr, u32 dirty)
+{
+	unsigned int i;
+
+	BUILD_BUG_ON(UMBRA_HOSTPAGES_MAX > BITS_PER_TYPE(dirty));
+	for (i = 0; i < nr; i++) {
+		struct page *page = hp[i].page;
+
+		if ((dirty & BIT(i)) && !PageDirty(page) && !PageReserved(page))
+			SetPageDirty(page);
+		put_page(page);
+		hp[i].page = NULL;
+	}
+}
+
 /* How much of an access at @gpa lies in its page. */
 static unsigned int chunk(gpa_t gpa, unsigned int len)
 {

@@ -48,6 +48,38 @@ int umbra_hostpage_get(const struct umbra_memslot *slot, gfn_t gfn, bool write,
  */
 void umbra_hostpage_put(struct umbra_hostpage *hp, bool dirty);
 
+/* Most pages that umbra_hostpages_get_present() takes at a time. */
+#define UMBRA_HOSTPAGES_MAX	32
+
+/**
+ * umbra_hostpages_get_present() - pin pages that the host has at hand
+ * @slot: the slot that holds all of the frames
+ * @gfn: first guest frame
+ * @nr: how many, at most UMBRA_HOSTPAGES_MAX
+ * @write: only pages that the host allows writes to now; not for read-only
+ *	slots
+ * @out: filled for the pages that were found; @out->writable is @write
+ *
+ * Brings nothing in and breaks no COW. Stops at the first frame that is not
+ * there, or not with these rights, or without a struct page.
+ *
+ * Context: any, also with mmu->lock held; mm is current->mm.
+ * Return: how many consecutive pages from @gfn on were pinned.
+ */
+unsigned int umbra_hostpages_get_present(const struct umbra_memslot *slot, gfn_t gfn,
+					 unsigned int nr, bool write, struct umbra_hostpage *out);
+
+/**
+ * umbra_hostpages_put() - drop the references of umbra_hostpages_get_present()
+ * @hp: the pages
+ * @nr: how many
+ * @dirty: bit per page: the guest may write to it through a new mapping
+ *
+ * Unlike umbra_hostpage_put() does not take the pages for accessed.
+ * Context: any.
+ */
+void umbra_hostpages_put(struct umbra_hostpage *hp, unsigned int nr, u32 dirty);
+
 /**
  * umbra_guest_read() - copy from guest physical memory
  * @mmu: the VM's MMU; the caller holds mmu->srcu

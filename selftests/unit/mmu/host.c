@@ -142,6 +142,33 @@ void umbra_hostpage_put(struct umbra_hostpage *hp, bool dirty)
 	hp->page = NULL;
 }
 
+unsigned int umbra_hostpages_get_present(const struct umbra_memslot *slot, gfn_t gfn,
+					 unsigned int nr, bool write, struct umbra_hostpage *out)
+{
+	unsigned int page = hva_to_page(umbra_memslot_hva(slot, gfn)), i;
+
+	WARN_ON(nr > UMBRA_HOSTPAGES_MAX);
+	WARN_ON(nr && (!umbra_memslot_has(slot, gfn) || !umbra_memslot_has(slot, gfn + nr - 1)));
+	WARN_ON(write && slot->flags & KVM_MEM_READONLY);
+	for (i = 0; i < nr; i++, page++) {
+		struct host_frame *f = &host_frame[host_page[page].frame];
+
+		if (!host_page[page].present || (write && host_page[page].write_protected))
+			break;
+		f->refs++;
+		out[i].pfn = FIRST_PFN + host_page[page].frame;
+		out[i].page = &f->page_struct;
+		out[i].writable = write;
+	}
+	return i;
+}
+
+void umbra_hostpages_put(struct umbra_hostpage *hp, unsigned int nr, u32 dirty)
+{
+	for (unsigned int i = 0; i < nr; i++)
+		umbra_hostpage_put(&hp[i], dirty & BIT(i));
+}
+
 /* One page's worth. The caller has checked nothing. */
 static int access_page(struct umbra_mmu *mmu, gpa_t gpa, bool write)
 {
