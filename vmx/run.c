@@ -67,6 +67,20 @@ static __always_inline void pay_flushes(struct vmx_vcpu *vmx)
 	}
 }
 
+/*
+ * A debt that was paid before this point must have been flushed here: whoever
+ * pays it now finds the vCPU in guest mode and waits for it.
+ */
+static __always_inline void assert_flushed(struct vmx_vcpu *vmx)
+{
+#ifdef UMBRA_DEBUG
+	const struct umbra_mmu_vcpu *mv = &vmx->vcpu.mmu;
+
+	WARN_ON_ONCE((s64)(atomic64_read(&mv->mmu->tlb_paid) - mv->tlb_gen) > 0);
+	WARN_ON_ONCE(vmx->loaded_root != mv->root || vmx->family != mv->family);
+#endif
+}
+
 /* Interrupts are off. True when something has to be done before entering. */
 static __always_inline bool must_not_enter(struct vmx_vcpu *vmx)
 {
@@ -149,6 +163,7 @@ static int run_guest(struct vmx_vcpu *vmx)
 			return VMX_RESUME_GUEST;
 		}
 		pay_flushes(vmx);
+		assert_flushed(vmx);
 		if (unlikely(enter(vmx))) {
 			WRITE_ONCE(vcpu->mode, UMBRA_OUTSIDE_GUEST);
 			return entry_failed(vmx);
