@@ -110,6 +110,8 @@ static void check_direct_write(unsigned int page)
 			continue;
 		if (slot->flags & KVM_MEM_READONLY)
 			violation("a write to page %u of a read-only slot", page);
+		if (slot->track && slot->track[page - first])
+			violation("a write to page %u, a tracked guest table", page);
 		if (!is_logged(slot, page - first))
 			violation("a write to page %u is not in the dirty log", page);
 		return;
@@ -127,6 +129,14 @@ static void access_done(const struct guest_access *a, unsigned int page)
 
 /* ---- results of faults ---- */
 
+static bool is_self_map(const struct ref_result *r)
+{
+	for (int i = 0; i < r->nr; i++)
+		if (r->entry[i].gpa >> 12 == r->gpa >> 12)
+			return true;
+	return false;
+}
+
 static void check_emulate(struct cpu *cpu, const struct ref_access *ra,
 			  const struct umbra_fault *fault)
 {
@@ -142,6 +152,9 @@ static void check_emulate(struct cpu *cpu, const struct ref_access *ra,
 		if (r.fault || r.gpa != fault->gpa)
 			violation("emulation at gpa %llx, the reference has %llx (fault %d)",
 				  fault->gpa, (u64)r.gpa, r.fault);
+		if (fault->tracked && cpu->v.family == UMBRA_FAMILY_SHADOW &&
+		    fault->self_map != is_self_map(&r))
+			violation("gpa %llx: self_map is %d", fault->gpa, fault->self_map);
 	}
 	if (fault->mmio) {
 		bool write = fault->access & UMBRA_ACC_WRITE;
@@ -198,8 +211,7 @@ static enum progress emulate(struct cpu *cpu, const struct guest_access *a,
 	}
 	counts.tracked++;
 	counts.self_map += fault->self_map;
-	/* An instruction that the emulator does not know. */
-	if (!fault->self_map && chance(25)) {
+	if (!fault->self_map && a->unknown) {
 		umbra_mmu_unprotect(cpu->v.mmu, fault->gpa >> 12);
 		counts.unprotected++;
 		return AGAIN;
@@ -238,6 +250,8 @@ static enum progress handle(struct cpu *cpu, const struct guest_access *a,
 	cpu_exit(cpu);
 	counts.faults++;
 	machine.interfered = false;
+	machine.walking = cpu;
+	machine.walk = *ra;
 	idx = srcu_read_lock(&v->mmu->srcu);
 	result = v->family == UMBRA_FAMILY_EPT ? umbra_mmu_ept_fault(v, fault) :
 						 umbra_mmu_shadow_fault(v, fault);
@@ -274,6 +288,7 @@ static enum progress handle(struct cpu *cpu, const struct guest_access *a,
 	}
 	if (result != UMBRA_FAULT_RETRY)
 		*retries = 0;
+	machine.walking = NULL;
 	srcu_read_unlock(&v->mmu->srcu, idx);
 	return progress;
 }

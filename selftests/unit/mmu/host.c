@@ -15,12 +15,15 @@ struct host_page host_page[RAM_PAGES];
 struct host_frame host_frame[NR_HOST_FRAMES];
 struct machine machine;
 
-/* Placed so that indices 0, 1, 2 and 511 of each level lead somewhere. */
+/*
+ * Placed so that indices 0, 1, 2 and 511 of each level lead somewhere. The
+ * second has a last-level table of its own.
+ */
 const struct slot_plan slot_plan[NR_SLOTS] = {
 	{ .base = 0, .npages = 200, .first_page = 0 },
-	{ .base = 512, .npages = 64, .first_page = 200 },
-	{ .base = 1024, .npages = 32, .first_page = 264 },
-	{ .base = 511 * 512 + 504, .npages = 8, .first_page = 296 },
+	{ .base = 512, .npages = 512, .first_page = 200 },
+	{ .base = 1024, .npages = 32, .first_page = 712 },
+	{ .base = 511 * 512 + 504, .npages = 8, .first_page = 744 },
 };
 
 /* ---- pages ---- */
@@ -264,7 +267,7 @@ void umbra_mark_dirty(struct umbra_memslot *slot, gfn_t gfn)
 typedef bool (*slot_fn)(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start,
 			gfn_t end);
 
-static bool for_each_slot(unsigned int page, slot_fn fn)
+static bool visit_slots(unsigned int page, slot_fn fn)
 {
 	struct umbra_memslots *slots = machine.mmu.memslots;
 	bool any = false;
@@ -293,7 +296,7 @@ static void invalidate_start(unsigned int page)
 
 	write_lock(&mmu->lock);
 	umbra_mmu_invalidate_begin(mmu, (hva_t)ram[page], (hva_t)ram[page + 1]);
-	flush = for_each_slot(page, umbra_mmu_unmap_gfns);
+	flush = visit_slots(page, umbra_mmu_unmap_gfns);
 	write_unlock(&mmu->lock);
 	if (flush)
 		umbra_mmu_flush(mmu);
@@ -357,7 +360,7 @@ void host_age(unsigned int page, bool clear)
 	bool young;
 
 	write_lock(&mmu->lock);
-	young = for_each_slot(page, clear ? age_clear : age_test);
+	young = visit_slots(page, clear ? age_clear : age_test);
 	write_unlock(&mmu->lock);
 	srcu_read_unlock(&mmu->srcu, idx);
 	if (clear && young && chance(50))

@@ -24,7 +24,7 @@
 
 /* ---- host.c ---- */
 
-#define RAM_PAGES	320
+#define RAM_PAGES	768
 
 /* One page of the VMM's address space. */
 struct host_page {
@@ -64,6 +64,8 @@ struct machine {
 	bool invalidating;		/* between notifier start and end */
 	bool harvesting;		/* the log is copied, rights are still to go */
 	bool interfered;		/* something happened during the call */
+	struct cpu *walking;		/* CPU in a fault, and for what */
+	struct ref_access walk;
 };
 
 extern struct machine machine;
@@ -104,6 +106,8 @@ void history_forget_page(unsigned int page);
 
 bool history_is_full(void);
 void history_reset(void);
+
+struct cpu;
 
 /* ---- cpu.c ---- */
 
@@ -201,6 +205,7 @@ struct guest_access {
 	gfn_t unpaged_gfn;	/* used then */
 	unsigned int offset;
 	bool write, user, fetch;
+	bool unknown;		/* to the emulator, when it comes to that */
 	u8 data[8];
 	unsigned int len;
 };

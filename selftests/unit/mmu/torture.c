@@ -25,7 +25,7 @@
 struct machine_counts counts;
 bool sim_ept_ad;
 
-static u64 seed = 1, steps = 2000000;
+static u64 seed = 1, steps = 5000000;
 static bool trace, in_step, interfering;
 static gfn_t table[NR_TABLES];
 /* All vCPUs of a VM have the same CPUID: shadow pages are shared among them. */
@@ -95,6 +95,7 @@ static void random_access(struct guest_access *a)
 	*a = (struct guest_access) {
 		.unpaged_gfn = random_gfn() & 0xfffff,
 		.fetch = chance(15),
+		.unknown = chance(25),
 		.len = 8,
 	};
 	u64 entry = random_entry();
@@ -143,7 +144,7 @@ static u64 random_cr3(const struct cpu *cpu)
 
 /* ---- steps ---- */
 
-static void step_access(struct cpu *cpu)
+static void one_access(struct cpu *cpu)
 {
 	struct umbra_paging_state *s = &cpu->v.state;
 	struct guest_access a;
@@ -155,12 +156,27 @@ static void step_access(struct cpu *cpu)
 	a.user = s->cpl == 3 && (a.fetch || chance(85));
 	choose_gva(cpu, &a);
 	guest_access(cpu, &a);
+	if (!machine.interfered || chance(50))
+		return;
+	/* What was changed under the fault must be seen after an invalidation. */
+	machine.interfered = false;
+	if (chance(50))
+		guest_invlpg(cpu, a.gva_nr);
+	else
+		guest_flush_all(cpu);
+	guest_access(cpu, &a);
+}
+
+/* Some in a row: a CPU that takes no exit keeps its translations. */
+static void step_access(struct cpu *cpu)
+{
+	for (unsigned int i = 1 + rnd(4); i; i--)
+		one_access(cpu);
 }
 
 /* A write that is not a CPU's direct one: the emulator's, or a device's. */
-static void step_edit(struct cpu *cpu)
+static void edit(struct cpu *cpu, u64 gpa)
 {
-	u64 gpa = (table[rnd(NR_TABLES)] << 12) + random_table_offset();
 	u64 entry = random_entry();
 	struct umbra_memslot *slot;
 	int idx, page;
@@ -180,6 +196,22 @@ static void step_edit(struct cpu *cpu)
 		cpu->busy = false;
 	}
 	srcu_read_unlock(&machine.mmu.srcu, idx);
+}
+
+static void step_edit(struct cpu *cpu)
+{
+	edit(cpu, (table[rnd(NR_TABLES)] << 12) + random_table_offset());
+}
+
+/* Another CPU changes an entry that the fault in progress goes through. */
+static void edit_under_walk(struct cpu *cpu)
+{
+	struct ref_cpu ref = cpu_reference(machine.walking);
+	struct ref_result r;
+
+	reference_walk(&ref, &machine.walk, read_now, NULL, &r);
+	if (r.nr)
+		edit(cpu, r.entry[rnd(r.nr)].gpa);
 }
 
 static void step_registers(struct cpu *cpu)
@@ -317,6 +349,8 @@ static void step_cpu(struct cpu *cpu)
 void interfere(bool may_notify)
 {
 	unsigned int fail_percent = shim_fail_percent;
+	struct cpu *walking = machine.walking;
+	struct ref_access walk = machine.walk;
 	struct cpu *cpu = random_cpu();
 
 	if (!in_step || interfering || !chance(2))
@@ -328,10 +362,14 @@ void interfere(bool may_notify)
 			host_unmap(random_page());
 		else
 			host_write_protect(random_page());
+	} else if (machine.walking && !cpu->busy && chance(50)) {
+		edit_under_walk(cpu);
 	} else {
 		for (unsigned int i = 1 + rnd(3); i && !cpu->busy; i--)
 			step_cpu(cpu);
 	}
+	machine.walking = walking;
+	machine.walk = walk;
 	counts.interfered++;
 	machine.interfered = true;
 	shim_fail_percent = fail_percent;
