@@ -5,12 +5,13 @@
 #include <asm/fpu/api.h>
 #include <linux/context_tracking.h>
 #include <linux/entry-kvm.h>
-#include <linux/kvm.h>
+#include <linux/kvm_host.h>
 #include <linux/sched/signal.h>
 #include <linux/signal.h>
 #include <umbra/compat.h>
 #include <umbra/vcpu.h>
 #include <umbra/vmx.h>
+#include "guestwork.h"
 
 /* What others asked for. Return: 1 to go on, 0 for an exit, -errno. */
 static int handle_requests(struct umbra_vcpu *vcpu)
@@ -43,6 +44,13 @@ static int interrupted(struct umbra_vcpu *vcpu)
 	return -EINTR;
 }
 
+/*
+ * The kernel's helper notes a signal in a struct kvm_vcpu, which Umbra has not.
+ * Nobody reads this one.
+ */
+static struct kvm_run signal_run;
+static struct kvm_vcpu signal_vcpu = { .run = &signal_run };
+
 /* User space asked to be told when it can inject, and now it can. */
 static bool window_open(struct umbra_vcpu *vcpu)
 {
@@ -73,8 +81,8 @@ static int run_loop(struct umbra_vcpu *vcpu)
 			return r;
 		if (window_open(vcpu))
 			return 0;
-		if (xfer_to_guest_mode_work_pending()) {
-			r = xfer_to_guest_mode_handle_work(NULL);
+		if (__xfer_to_guest_mode_work_pending()) {
+			r = xfer_to_guest_mode_handle_work(&signal_vcpu);
 			if (r)
 				return interrupted(vcpu);
 		}
