@@ -89,4 +89,3 @@ module_exit(umbra_exit);
 MODULE_AUTHOR("The Umbra project");
 MODULE_DESCRIPTION("Virtual machines with shadow paging and EPT side by side (KVM ABI)");
 MODULE_LICENSE("GPL");
-MODULE_ALIAS("devname:umbra");

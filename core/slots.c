@@ -179,7 +179,6 @@ static void slot_remove(struct umbra_vm *vm, struct umbra_memslot *old,
 	umbra_mmu_slot_retire(&vm->mmu, old);
 	set_publish(vm, set);
 	umbra_mmu_zap_gfns(&vm->mmu, old, old->base_gfn, old->base_gfn + old->npages);
-	slot_free(old);
 }
 
 static int slot_delete(struct umbra_vm *vm, struct umbra_memslot *old)
@@ -191,6 +190,7 @@ static int slot_delete(struct umbra_vm *vm, struct umbra_memslot *old)
 	xa_erase(&vm->slot_ids, old->id);
 	vm->slot_pages -= old->npages;
 	slot_remove(vm, old, set);
+	slot_free(old);
 	return 0;
 }
 
@@ -216,7 +216,11 @@ static int slot_move(struct umbra_vm *vm, struct umbra_memslot *old,
 	/* The entry exists: replacing its value needs no memory. */
 	xa_store(&vm->slot_ids, new->id, new, GFP_KERNEL);
 	slot_remove(vm, old, without);
+	/* What user space has not fetched yet moves along. */
+	if (new->dirty_bitmap && old->dirty_bitmap)
+		swap(new->dirty_bitmap, old->dirty_bitmap);
 	set_publish(vm, with);
+	slot_free(old);
 	return 0;
 
 err:
