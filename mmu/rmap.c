@@ -34,6 +34,17 @@ u64 *umbra_rmap_first(const struct umbra_rmap_head *head)
 	return node ? node->spte[node->nr - 1] : (u64 *)head->val;
 }
 
+bool umbra_rmap_has_room(const struct umbra_mmu_vcpu *vcpu, const struct umbra_rmap_head *head)
+{
+	const struct umbra_rmap_node *node = chain_of(head);
+
+	if (node && node->total >= RMAP_MAX)
+		return false;
+	if (node && node->nr < RMAP_NODE_SPTES)
+		return true;
+	return !head->val || vcpu->rmap_cache.nr;
+}
+
 void umbra_rmap_add(struct umbra_mmu_vcpu *vcpu, struct umbra_rmap_head *head, u64 *sptep)
 {
 	struct umbra_rmap_node *node = chain_of(head);

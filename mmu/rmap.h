@@ -50,7 +50,10 @@ unsigned int umbra_rmap_count(const struct umbra_rmap_head *head);
 /* Any one member, NULL when empty. For loops that empty the set. */
 u64 *umbra_rmap_first(const struct umbra_rmap_head *head);
 
-/* @vcpu's rmap_cache must have a node. */
+/* Can one more be added with what @vcpu's rmap_cache has, and within RMAP_MAX? */
+bool umbra_rmap_has_room(const struct umbra_mmu_vcpu *vcpu, const struct umbra_rmap_head *head);
+
+/* @vcpu's rmap_cache must have a node, or the head room. */
 void umbra_rmap_add(struct umbra_mmu_vcpu *vcpu, struct umbra_rmap_head *head, u64 *sptep);
 
 /* Return: false when @sptep is not in the set, which is a bug of the caller's. */

@@ -77,6 +77,7 @@ static_assert(sizeof(union umbra_role) == sizeof(u32));
  * @root_count: how many shadow_root and prev_root point here
  * @nr_present: present sptes in @spt
  * @writes: writes by the guest to its table since a fault last went through
+ * @scanned: umbra_prefetch() has looked at the whole guest table
  */
 struct umbra_shadow_page {
 	struct hlist_node hash_link;
@@ -89,6 +90,7 @@ struct umbra_shadow_page {
 	unsigned int root_count;
 	unsigned int nr_present;
 	unsigned int writes;
+	bool scanned;
 };
 
 #define SHADOW_HASH_BITS	10

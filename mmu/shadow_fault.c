@@ -21,8 +21,8 @@
  */
 #include <umbra/hostmem.h>
 #include "fault.h"
+#include "leaf.h"
 #include "shadow.h"
-#include "tlb.h"
 #include "track.h"
 #include "walk.h"
 
@@ -95,94 +95,28 @@ static struct umbra_shadow_page *descend(struct umbra_mmu_vcpu *vcpu,
 	return link_child(vcpu, walk, sptep, gfn, role);
 }
 
-static u64 make_leaf(const struct umbra_shadow_page *sp, const struct umbra_walk *walk,
-		     const struct umbra_target *t, bool write)
-{
-	u64 spte = (t->hp.pfn << UMBRA_PAGE_SHIFT) | SPTE_LEAF | PT_PRESENT | PT_ACCESSED;
-
-	if (walk->pte_access & WALK_ACC_USER)
-		spte |= PT_USER;
-	if (!(walk->pte_access & WALK_ACC_EXEC))
-		spte |= PT_NX;
-	if (umbra_target_uncached(t))
-		spte |= PT_UNCACHED;
-	if (!write)
-		return spte;
-	if (walk->pte_access & WALK_ACC_WRITE)
-		/* The first write has to fault, to set the guest's dirty flag. */
-		return walk->dirty ? spte | PT_WRITE | PT_DIRTY : spte;
-	if (!t->write)
-		return spte;
-	/*
-	 * A write by the supervisor with CR0.WP = 0. The CPU runs with WP = 1, so
-	 * the page becomes writable, and the user's read has to fault to undo it.
-	 */
-	if ((spte & PT_USER) && sp->role.smep_and_not_wp)
-		spte |= PT_NX;
-	return (spte & ~PT_USER) | PT_WRITE | PT_DIRTY;
-}
-
-static bool allows(u64 spte, u32 access)
-{
-	if ((access & UMBRA_ACC_WRITE) && !(spte & fmt->write))
-		return false;
-	if ((access & UMBRA_ACC_USER) && !(spte & PT_USER))
-		return false;
-	return !(access & UMBRA_ACC_FETCH) || !(spte & PT_NX);
-}
-
-/* Does changing @old into @new take something away that a CPU may have cached? */
-static bool loses_rights(u64 old, u64 new)
-{
-	return (old & ~new & (PT_WRITE | PT_USER)) || (new & ~old & PT_NX);
-}
-
-static void set_leaf(struct umbra_mmu_vcpu *vcpu, u64 *sptep, u64 spte,
-		     const struct umbra_walk *walk, const struct umbra_target *t)
-{
-	struct umbra_shadow_page *sp = umbra_spte_page(sptep);
-	struct umbra_rmap_head *rmap = umbra_slot_rmap(t->slot, t->gfn);
-	unsigned int index = umbra_spte_index(sptep);
-	u64 old = *sptep;
-
-	if (umbra_spte_present(fmt, old)) {
-		if (umbra_spte_pfn(old) == t->hp.pfn &&
-		    umbra_shadow_leaf_gfn(sp, index) == t->gfn) {
-			WRITE_ONCE(*sptep, spte);
-			if (loses_rights(old, spte))
-				umbra_tlb_debt(vcpu->mmu);
-			return;
-		}
-		umbra_shadow_drop(vcpu->mmu, sptep);
-	}
-	if (umbra_rmap_count(rmap) >= RMAP_MAX)
-		umbra_shadow_drop_all(vcpu->mmu, rmap);
-	if (sp->entry)
-		sp->entry[index] = umbra_shadow_entry(t->gfn, walk->pte_access);
-	umbra_rmap_add(vcpu, rmap, sptep);
-	sp->nr_present++;
-	atomic64_inc(&vcpu->mmu->stat.pages_4k);
-	WRITE_ONCE(*sptep, spte);
-}
-
 static int map_leaf(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 		    const struct umbra_walk *walk, struct umbra_target *t, u64 *sptep)
 {
+	const struct umbra_grant grant = {
+		.gfn = t->gfn, .access = walk->pte_access, .dirty = walk->dirty,
+	};
 	struct umbra_shadow_page *sp = umbra_spte_page(sptep);
-	u64 old = *sptep, spte;
+	u64 spte;
 
 	if (!sp->role.direct && !gpte_unchanged(vcpu->mmu, walk, sp->role.level))
 		return UMBRA_FAULT_RETRY;
-	if (umbra_spte_present(fmt, old) && umbra_spte_pfn(old) == t->hp.pfn &&
-	    umbra_shadow_leaf_gfn(sp, umbra_spte_index(sptep)) == t->gfn &&
-	    allows(old, fault->access))
+	if (umbra_leaf_maps(sptep, t->gfn, t->hp.pfn) && umbra_leaf_allows(*sptep, fault->access))
 		return UMBRA_FAULT_SPURIOUS;
-	spte = make_leaf(sp, walk, t, umbra_target_writable(t));
+	spte = umbra_leaf_make(sp, &grant, t, umbra_target_writable(t));
 	if (spte & fmt->write)
 		umbra_target_set_dirty(t);
-	set_leaf(vcpu, sptep, spte, walk, t);
-	if (allows(spte, fault->access))
+	umbra_leaf_set(vcpu, sptep, spte, &grant, t->slot);
+	if (umbra_leaf_allows(spte, fault->access)) {
+		if (sp->role.level == 1)
+			umbra_prefetch(vcpu, sp, umbra_spte_index(sptep));
 		return UMBRA_FAULT_FIXED;
+	}
 	/* The frame has become a guest table since umbra_target_get(). */
 	fault->tracked = true;
 	return UMBRA_FAULT_EMULATE;

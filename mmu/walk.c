@@ -160,3 +160,8 @@ bool umbra_gpte_reserved(const struct umbra_mmu_vcpu *vcpu, u64 gpte, unsigned i
 				   gpte, level);
 	}
 }
+
+u64 umbra_gpte_always_reserved(const struct umbra_mmu_vcpu *vcpu)
+{
+	return always_reserved_64(&vcpu->state, umbra_guest_paging(&vcpu->state));
+}

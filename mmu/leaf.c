@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Leaves of shadow pages, see leaf.h.
+ */
+#include "leaf.h"
+#include "tlb.h"
+#include "walk.h"
+
+static const struct umbra_format *const fmt = &umbra_format_shadow;
+
+bool umbra_grant_read(const struct umbra_shadow_page *sp, u64 gpte, u64 reserved,
+		      struct umbra_grant *grant)
+{
+	const u64 used = GPTE_PRESENT | GPTE_ACCESSED;
+	u32 rights = (gpte & (GPTE_WRITE | GPTE_USER)) | (gpte & GPTE_NX ? 0 : WALK_ACC_EXEC);
+
+	if ((gpte & used) != used || (gpte & reserved))
+		return false;
+	grant->gfn = umbra_gpa_to_gfn(gpte & SPTE_ADDR);
+	grant->access = sp->role.access & rights;
+	grant->dirty = gpte & GPTE_DIRTY;
+	return true;
+}
+
+u64 umbra_leaf_make(const struct umbra_shadow_page *sp, const struct umbra_grant *grant,
+		    const struct umbra_target *t, bool writable)
+{
+	u64 spte = (t->hp.pfn << UMBRA_PAGE_SHIFT) | SPTE_LEAF | PT_PRESENT | PT_ACCESSED;
+
+	if (grant->access & WALK_ACC_USER)
+		spte |= PT_USER;
+	if (!(grant->access & WALK_ACC_EXEC))
+		spte |= PT_NX;
+	if (umbra_target_uncached(t))
+		spte |= PT_UNCACHED;
+	if (!writable)
+		return spte;
+	if (grant->access & WALK_ACC_WRITE)
+		/* The first write has to fault, to set the guest's dirty flag. */
+		return grant->dirty ? spte | PT_WRITE | PT_DIRTY : spte;
+	if (!t->write)
+		return spte;
+	/*
+	 * A write by the supervisor with CR0.WP = 0. The CPU runs with WP = 1, so
+	 * the page becomes writable, and the user's read has to fault to undo it.
+	 */
+	if ((spte & PT_USER) && sp->role.smep_and_not_wp)
+		spte |= PT_NX;
+	return (spte & ~PT_USER) | PT_WRITE | PT_DIRTY;
+}
+
+bool umbra_leaf_allows(u64 spte, u32 access)
+{
+	if ((access & UMBRA_ACC_WRITE) && !(spte & fmt->write))
+		return false;
+	if ((access & UMBRA_ACC_USER) && !(spte & PT_USER))
+		return false;
+	return !(access & UMBRA_ACC_FETCH) || !(spte & PT_NX);
+}
+
+bool umbra_leaf_maps(const u64 *sptep, gfn_t gfn, kvm_pfn_t pfn)
+{
+	return umbra_spte_present(fmt, *sptep) && umbra_spte_pfn(*sptep) == pfn &&
+	       umbra_shadow_leaf_gfn(umbra_spte_page(sptep), umbra_spte_index(sptep)) == gfn;
+}
+
+/* Does changing @old into @new take something away that a CPU may have cached? */
+static bool loses_rights(u64 old, u64 new)
+{
+	return (old & ~new & (PT_WRITE | PT_USER)) || (new & ~old & PT_NX);
+}
+
+void umbra_leaf_set(struct umbra_mmu_vcpu *vcpu, u64 *sptep, u64 spte,
+		    const struct umbra_grant *grant, struct umbra_memslot *slot)
+{
+	struct umbra_shadow_page *sp = umbra_spte_page(sptep);
+	struct umbra_rmap_head *rmap = umbra_slot_rmap(slot, grant->gfn);
+	unsigned int index = umbra_spte_index(sptep);
+	u64 old = *sptep;
+
+	if (umbra_leaf_maps(sptep, grant->gfn, umbra_spte_pfn(spte))) {
+		if (sp->entry)
+			sp->entry[index] = umbra_shadow_entry(grant->gfn, grant->access);
+		WRITE_ONCE(*sptep, spte);
+		if (loses_rights(old, spte))
+			umbra_tlb_debt(vcpu->mmu);
+		return;
+	}
+	if (umbra_spte_present(fmt, old))
+		umbra_shadow_drop(vcpu->mmu, sptep);
+	if (umbra_rmap_count(rmap) >= RMAP_MAX)
+		umbra_shadow_drop_all(vcpu->mmu, rmap);
+	if (sp->entry)
+		sp->entry[index] = umbra_shadow_entry(grant->gfn, grant->access);
+	umbra_rmap_add(vcpu, rmap, sptep);
+	sp->nr_present++;
+	atomic64_inc(&vcpu->mmu->stat.pages_4k);
+	WRITE_ONCE(*sptep, spte);
+}

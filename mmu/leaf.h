@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Leaves of shadow pages: from what the guest grants and what the host has to
+ * an entry.
+ */
+#ifndef _UMBRA_MMU_LEAF_H
+#define _UMBRA_MMU_LEAF_H
+
+#include "fault.h"
+#include "shadow.h"
+
+/**
+ * struct umbra_grant - what the guest's tables say about one 4 KiB page
+ * @gfn: the page
+ * @access: WALK_ACC_*, all levels together
+ * @dirty: the guest's dirty flag is set
+ */
+struct umbra_grant {
+	gfn_t gfn;
+	u32 access;
+	bool dirty;
+};
+
+/**
+ * umbra_grant_read() - what an entry of a guest table of level 1 grants
+ * @sp: the table's shadow, which has the rights of the levels above
+ * @gpte: the entry
+ * @reserved: umbra_gpte_always_reserved()
+ * @grant: out
+ *
+ * Return: false when the guest's CPU could not have cached the entry: it is not
+ * present, has reserved bits, or was never used.
+ */
+bool umbra_grant_read(const struct umbra_shadow_page *sp, u64 gpte, u64 reserved,
+		      struct umbra_grant *grant);
+
+/**
+ * umbra_leaf_make() - the entry for a page
+ * @sp: where it will stand
+ * @grant: the guest's part
+ * @t: the host's part; @t->write when it is made for a write
+ * @writable: umbra_target_writable()
+ */
+u64 umbra_leaf_make(const struct umbra_shadow_page *sp, const struct umbra_grant *grant,
+		    const struct umbra_target *t, bool writable);
+
+/* Does an entry let this access through? */
+bool umbra_leaf_allows(u64 spte, u32 access);
+
+/**
+ * umbra_leaf_set() - install an entry
+ *
+ * Replaces what is there. The caller's rmap_cache has a node unless
+ * umbra_rmap_has_room().
+ * Context: mmu_lock held for write.
+ */
+void umbra_leaf_set(struct umbra_mmu_vcpu *vcpu, u64 *sptep, u64 spte,
+		    const struct umbra_grant *grant, struct umbra_memslot *slot);
+
+/* Does @sptep map this page now? */
+bool umbra_leaf_maps(const u64 *sptep, gfn_t gfn, kvm_pfn_t pfn);
+
+/**
+ * umbra_prefetch() - map more of a table than was asked for
+ * @sp: table of 4 KiB leaves
+ * @index: the entry that was just installed
+ *
+ * Takes what the guest's table (or large page) grants and the host has at hand.
+ * Context: mmu_lock held for write; the guest table is tracked.
+ */
+void umbra_prefetch(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp,
+		    unsigned int index);
+
+#endif /* _UMBRA_MMU_LEAF_H */
