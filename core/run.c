@@ -11,7 +11,6 @@
 #include <umbra/compat.h>
 #include <umbra/vcpu.h>
 #include <umbra/vmx.h>
-#include "guestwork.h"
 
 /* What others asked for. Return: 1 to go on, 0 for an exit, -errno. */
 static int handle_requests(struct umbra_vcpu *vcpu)
