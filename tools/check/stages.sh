@@ -3,7 +3,7 @@
 # what runs then (the longest first, two at a time), what looks at the results.
 
 build_stages="build_6_1 build_6_12 build_debug build_programs"
-test_stages="guests_2cpus guests_1cpu host life statistics api_ept api_shadow hotplug perf
+test_stages="guests_2cpus guests_1cpu host life statistics api_ept api_shadow hotplug suspend perf
 	guests_debug guests_6_12 unit style headers_6_1 headers_6_12 sparse_6_1
 	sparse_6_12 docs files"
 closing_stages="checksums"
@@ -58,6 +58,8 @@ stage_host()
 
 stage_life() { in_host -t 400 -- "$here/host/life.sh" "$runner" 50; }
 stage_hotplug() { in_host -c 2 -t 400 -- "$here/host/hotplug.sh" "$runner"; }
+
+stage_suspend() { in_host -c 2 -t 400 -- "$here/host/suspend.sh" "$runner"; }
 
 stage_api_ept() { in_host -t 400 -f "$top/build/api" -- "$here/host/api.sh" "$top/build/api" ept; }
 stage_api_shadow()

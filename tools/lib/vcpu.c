@@ -94,15 +94,19 @@ static int vcpu_mmio(struct uvmm_vcpu *vcpu, const struct uvmm_ops *ops)
 /*
  * Run the guest. Returns the positive value of a callback that wanted to stop,
  * 0 after an exit that has no callback (run->exit_reason tells which), or the
- * negative errno of KVM_RUN.
+ * negative errno of KVM_RUN, -EINTR only when immediate_exit asks for it.
  */
 int uvmm_run(struct uvmm_vcpu *vcpu, const struct uvmm_ops *ops)
 {
 	int ret;
 
 	for (;;) {
-		if (ioctl(vcpu->fd, KVM_RUN, 0) < 0)
+		if (ioctl(vcpu->fd, KVM_RUN, 0) < 0) {
+			/* A signal that only wakes the thread, as the freezer's does. */
+			if (errno == EINTR && !vcpu->run->immediate_exit)
+				continue;
 			return -errno;
+		}
 
 		ret = -1;
 		switch (vcpu->run->exit_reason) {
