@@ -220,6 +220,8 @@ int umbra_guest_read_atomic(struct umbra_mmu *mmu, gpa_t gpa, void *data, unsign
 
 int umbra_guest_write(struct umbra_mmu *mmu, gpa_t gpa, const void *data, unsigned int len)
 {
+	bool was_writing;
+
 	check_sleepable(mmu);
 	while (len) {
 		unsigned int n = min_t(unsigned int, len, PAGE_SIZE - offset_in_page(gpa));
@@ -228,7 +230,11 @@ int umbra_guest_write(struct umbra_mmu *mmu, gpa_t gpa, const void *data, unsign
 		if (page < 0)
 			return -EFAULT;
 		history_write(page, offset_in_page(gpa), data, n);
+		/* The write is seen, but the instruction is not over. */
+		was_writing = machine.writing;
+		machine.writing = true;
 		interfere(true);
+		machine.writing = was_writing;
 		gpa += n;
 		data = (u8 *)data + n;
 		len -= n;

@@ -62,6 +62,7 @@ struct machine {
 	struct umbra_mmu mmu;
 	struct umbra_memslot *slot[NR_SLOTS];
 	bool invalidating;		/* between notifier start and end */
+	bool writing;			/* memory has it, the shadows may not */
 	bool harvesting;		/* the log is copied, rights are still to go */
 	bool interfered;		/* something happened during the call */
 	struct cpu *walking;		/* CPU in a fault, and for what */

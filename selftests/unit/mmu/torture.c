@@ -156,7 +156,7 @@ static void one_access(struct cpu *cpu)
 	a.user = s->cpl == 3 && (a.fetch || chance(85));
 	choose_gva(cpu, &a);
 	guest_access(cpu, &a);
-	if (!machine.interfered || chance(50))
+	if (!machine.interfered || machine.writing || chance(50))
 		return;
 	/* What was changed under the fault must be seen after an invalidation. */
 	machine.interfered = false;
@@ -325,6 +325,14 @@ static void cpu_destroy(struct cpu *cpu)
 /* What may happen on a CPU at any moment, also while another is in mmu/. */
 static void step_cpu(struct cpu *cpu)
 {
+	/*
+	 * Who invalidates after seeing a write whose instruction has not ended
+	 * on another CPU, without waiting for that CPU to say so, may be early.
+	 */
+	if (machine.writing) {
+		step_access(cpu);
+		return;
+	}
 	switch (rnd(100)) {
 	case 0 ... 69:
 		step_access(cpu);
