@@ -144,7 +144,7 @@ void umbra_hostpages_put(struct umbra_hostpage *hp, unsigned int nr, u32 dirty)
 {
 	unsigned int i;
 
-	BUILD_BUG_ON(UMBRA_HOSTPAGES_MAX > BITS_PER_TYPE(dirty));
+	BUILD_BUG_ON(BITS_PER_TYPE(dirty) < UMBRA_HOSTPAGES_MAX);
 	for (i = 0; i < nr; i++) {
 		struct page *page = hp[i].page;
 

@@ -134,7 +134,7 @@ struct shared {
 	int sys;
 	int vm;
 	int vcpu;
-	volatile bool stop;
+	_Atomic bool stop;
 	char *mem;
 };
 

@@ -90,7 +90,7 @@ TEST_F(signals, blocked_by_the_mask)
 struct runner {
 	struct machine *m;
 	long ret;
-	volatile bool started;
+	_Atomic bool started;
 };
 
 static void *run_thread(void *arg)

@@ -55,7 +55,7 @@ TEST_F(vcpu, mmap)
 
 TEST_F_SIGNAL(vcpu, mmap_beyond_the_end, SIGBUS)
 {
-	volatile u8 *area = mmap(NULL, 5 * PAGE, PROT_READ, MAP_SHARED, self->fd, 0);
+	u8 *area = mmap(NULL, 5 * PAGE, PROT_READ, MAP_SHARED, self->fd, 0);
 
 	ASSERT_NE(MAP_FAILED, area);
 	EXPECT_EQ(0, area[4 * PAGE]);
@@ -63,7 +63,7 @@ TEST_F_SIGNAL(vcpu, mmap_beyond_the_end, SIGBUS)
 
 TEST_F_SIGNAL(vcpu, mmap_far_beyond_the_end, SIGBUS)
 {
-	volatile u8 *area = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->fd, 1UL << 40);
+	u8 *area = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->fd, 1UL << 40);
 
 	ASSERT_NE(MAP_FAILED, area);
 	EXPECT_EQ(0, area[0]);
