@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * mmu/ on the simulated machine, one scene at a time: what a random run does
+ * not reach, or cannot see to be right.
+ */
+#include <asm/msr-index.h>
+#include <asm/processor-flags.h>
+#include <linux/errno.h>
+#include <linux/kvm.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <tap.h>
+#include "../../../mmu/rmap.h"
+#include "../../../mmu/shadow.h"
+#include "machine.h"
+#include "shim.h"
+
+struct machine_counts counts;
+bool sim_ept_ad;
+
+static struct umbra_mmu *const mmu = &machine.mmu;
+static struct cpu *const cpu = &cpus[0];
+
+void violation(const char *format, ...)
+{
+	va_list args;
+
+	printf("# ");
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	printf("\nBail out!\n");
+	fflush(stdout);
+	abort();
+}
+
+void interfere(bool may_notify)
+{
+}
+
+/* ---- the guest ---- */
+
+#define PTE		0x67ull		/* present, writable, user, accessed, dirty */
+
+static void set_entry(gfn_t table, unsigned int index, u64 entry)
+{
+	int page = gfn_to_page(table, false, NULL);
+
+	history_write(page, index * 8, &entry, sizeof(entry));
+}
+
+static void vm_create(enum umbra_policy policy)
+{
+	const struct umbra_mmu_caps caps = { .host_maxphyaddr = 46 };
+
+	memset(&machine, 0, sizeof(machine));
+	memset(cpus, 0, sizeof(cpus));
+	memset(ram, 0, sizeof(ram));
+	history_reset();
+	if (umbra_mmu_module_init(&caps) || umbra_mmu_init(mmu, &sim_cpu_ops, policy))
+		violation("no memory");
+	host_init();
+	for (int id = 0; id < NR_SLOTS; id++)
+		slot_create(id, 0);
+	if (umbra_mmu_slots_prepare(mmu) || umbra_mmu_vcpu_init(&cpu->v, mmu))
+		violation("no memory");
+	cpu->exists = true;
+	cpu->v.state.cr0 = X86_CR0_PE;
+	cpu->v.state.maxphyaddr = 40;
+	cpu->v.state.state_legal = true;
+	umbra_mmu_state_changed(&cpu->v);
+}
+
+static void vm_destroy(const char *name)
+{
+	umbra_mmu_vcpu_destroy(&cpu->v);
+	umbra_mmu_destroy(mmu);
+	ok(!atomic64_read(&mmu->stat.table_bytes), "%s: no table is left", name);
+	host_destroy();
+	umbra_mmu_module_exit();
+	ok(!shim_pages && !shim_objects, "%s: nothing is leaked", name);
+}
+
+/* Long mode, tables at frames 1 (root), 2, 3 of the first slot. */
+static void long_mode(void)
+{
+	set_entry(1, 0, 2 << 12 | PTE);
+	set_entry(2, 0, 3 << 12 | PTE);
+	guest_paging_on(cpu, GUEST_MODE_4LEVEL, 1 << 12, true);
+}
+
+/* One access at any address: the last result of the faults it takes. */
+static int touch(u64 gva, u32 access, struct umbra_fault *fault)
+{
+	int result = UMBRA_FAULT_SPURIOUS, idx = srcu_read_lock(&mmu->srcu);
+
+	for (int i = 0; i < 8; i++) {
+		struct umbra_fault f = { .addr = gva, .access = access };
+		struct hw_access hw = {
+			.addr = gva, .gva_nr = (gva >> 12) % NR_GVAS,
+			.write = access & UMBRA_ACC_WRITE, .user = access & UMBRA_ACC_USER,
+		};
+		kvm_pfn_t pfn;
+
+		if (cpu_enter(cpu))
+			violation("no memory");
+		if (hw_linear(cpu, &hw, &pfn, &f.access))
+			break;
+		cpu_exit(cpu);
+		result = umbra_mmu_shadow_fault(&cpu->v, &f);
+		if (fault)
+			*fault = f;
+		if (result == UMBRA_FAULT_EMULATE || result == UMBRA_FAULT_GUEST || result < 0)
+			break;
+	}
+	srcu_read_unlock(&mmu->srcu, idx);
+	return result;
+}
+
+static bool works(u64 gva, u32 access)
+{
+	int result = touch(gva, access, NULL);
+
+	return result == UMBRA_FAULT_FIXED || result == UMBRA_FAULT_SPURIOUS ||
+	       result == UMBRA_FAULT_RETRY;
+}
+
+/* ---- scenes ---- */
+
+static void scene_families(void)
+{
+	vm_create(UMBRA_POLICY_SHADOW);
+	ok(cpu->v.family == UMBRA_FAMILY_EPT, "an unpaged guest runs on EPT");
+	long_mode();
+	ok(cpu->v.family == UMBRA_FAMILY_SHADOW, "a long-mode guest on shadow pages");
+	guest_set_legal(cpu, false);
+	ok(cpu->v.family == UMBRA_FAMILY_EPT, "not while its state is not legal");
+	guest_set_legal(cpu, true);
+	ok(cpu->v.family == UMBRA_FAMILY_SHADOW && !umbra_mmu_state_changed(&cpu->v),
+	   "but then again, and no change is no change");
+	guest_paging_off(cpu);
+	ok(cpu->v.family == UMBRA_FAMILY_EPT, "and paging off goes back");
+	vm_destroy("families");
+
+	vm_create(UMBRA_POLICY_EPT);
+	long_mode();
+	ok(cpu->v.family == UMBRA_FAMILY_EPT && !mmu->shadow, "with policy EPT, EPT always");
+	/* The policy comes late, the slots are there already. */
+	mmu->policy = UMBRA_POLICY_SHADOW;
+	ok(!umbra_mmu_slots_prepare(mmu) && umbra_mmu_state_changed(&cpu->v) &&
+	   cpu->v.family == UMBRA_FAMILY_SHADOW, "unless the policy changes");
+	set_entry(3, 0, 4 << 12 | PTE);
+	set_entry(4, 0, 20 << 12 | PTE);
+	ok(works(0, UMBRA_ACC_WRITE), "and old slots can be shadowed");
+	vm_destroy("late policy");
+}
+
+/* Three tables full of one frame: more aliases than a chain may have. */
+static void scene_aliases(void)
+{
+	bool good = true;
+
+	vm_create(UMBRA_POLICY_SHADOW);
+	long_mode();
+	for (unsigned int t = 0; t < 3; t++) {
+		set_entry(3, t, (u64)(4 + t) << 12 | PTE);
+		for (unsigned int i = 0; i < 512; i++)
+			set_entry(4 + t, i, 20 << 12 | PTE);
+	}
+	for (u64 i = 0; good && i < 3 * 512; i++)
+		good = works(i << 12, UMBRA_ACC_WRITE);
+	ok(good, "1536 aliases of a frame");
+	ok(mmu->stat.max_mmu_rmap_size <= RMAP_MAX &&
+	   atomic64_read(&mmu->stat.pages_4k) <= RMAP_MAX, "at most %d at a time", RMAP_MAX);
+	host_unmap(gfn_to_page(20, false, NULL));
+	ok(!atomic64_read(&mmu->stat.pages_4k), "all of them go with the host's page");
+	for (u64 i = 0; good && i < 3 * 512; i++)
+		good = works(i << 12, UMBRA_ACC_WRITE);
+	ok(good, "and come back");
+	vm_destroy("aliases");
+}
+
+/* A table that three full directories link to. */
+static void scene_parents(void)
+{
+	bool good = true;
+
+	vm_create(UMBRA_POLICY_SHADOW);
+	long_mode();
+	for (unsigned int t = 0; t < 3; t++) {
+		set_entry(2, t, (u64)(30 + t) << 12 | PTE);
+		for (unsigned int i = 0; i < 512; i++)
+			set_entry(30 + t, i, 4 << 12 | PTE);
+	}
+	set_entry(4, 0, 20 << 12 | PTE);
+	for (u64 i = 0; good && i < 3 * 512; i++)
+		good = works(i << 21, UMBRA_ACC_WRITE);
+	ok(good, "1536 links to one table");
+	ok(mmu->stat.max_mmu_rmap_size <= RMAP_MAX, "at most %d at a time", RMAP_MAX);
+	ok(mmu->shadow->nr_pages == 6, "and one shadow page for it");
+	vm_destroy("parents");
+}
+
+static void scene_roots(void)
+{
+	u64 misses;
+
+	vm_create(UMBRA_POLICY_SHADOW);
+	long_mode();
+	set_entry(3, 0, 4 << 12 | PTE);
+	set_entry(4, 0, 20 << 12 | PTE);
+	for (unsigned int i = 0; i < 4; i++)
+		set_entry(10 + i, 0, 2 << 12 | PTE);
+	for (unsigned int round = 0; round < 3; round++) {
+		misses = mmu->stat.mmu_cache_miss;
+		for (u64 i = 0; i < 4; i++) {
+			guest_set_cr3(cpu, (10 + i) << 12, false);
+			works(0, 0);
+		}
+	}
+	ok(mmu->stat.mmu_cache_miss == misses, "known roots are not built again");
+	misses = cpu->v.stat.pf_taken;
+	guest_set_cr3(cpu, 10 << 12, false);
+	ok(works(0, 0) && cpu->v.stat.pf_taken == misses, "nor do they fault");
+
+	guest_set_cr3(cpu, 0x3ffff000, false);
+	ok(touch(0, UMBRA_ACC_WRITE, NULL) == UMBRA_FAULT_GUEST, "CR3 outside memory: the guest's #PF");
+	guest_set_cr3(cpu, 10 << 12, false);
+	ok(works(0, 0), "and back");
+	vm_destroy("roots");
+}
+
+/* More tables than a VM may have. */
+static void scene_limit(void)
+{
+	unsigned long most = 0;
+	bool good = true;
+
+	vm_create(UMBRA_POLICY_SHADOW);
+	long_mode();
+	for (unsigned int i = 0; i < 400; i++) {
+		set_entry(3, i, (u64)(512 + i) << 12 | PTE);
+		set_entry(512 + i, 0, 20 << 12 | PTE);
+	}
+	for (u64 i = 0; good && i < 1200; i++) {
+		good = works(i % 400 << 21, 0);
+		most = max(most, mmu->shadow->nr_pages);
+	}
+	ok(good && mmu->stat.mmu_recycled, "400 tables in use, the oldest are recycled");
+	ok(most <= mmu->shadow->limit, "never more than %lu, limit %lu", most, mmu->shadow->limit);
+	vm_destroy("limit");
+}
+
+static void emulated_write(gpa_t gpa, u64 value)
+{
+	int idx = srcu_read_lock(&mmu->srcu);
+
+	umbra_mmu_guest_write(&cpu->v, gpa, &value, sizeof(value));
+	srcu_read_unlock(&mmu->srcu, idx);
+}
+
+static void scene_tracking(void)
+{
+	struct umbra_fault fault;
+
+	vm_create(UMBRA_POLICY_SHADOW);
+	long_mode();
+	set_entry(3, 0, 4 << 12 | PTE);
+	set_entry(4, 0, 20 << 12 | PTE);
+	set_entry(4, 1, 5 << 12 | PTE);	/* an ordinary page, so far */
+	set_entry(4, 2, 4 << 12 | PTE);	/* the table itself */
+	ok(works(0x1000, UMBRA_ACC_WRITE), "a frame that is no table is written directly");
+	ok(works(0, 0) && touch(0x2000, UMBRA_ACC_WRITE, &fault) == UMBRA_FAULT_EMULATE &&
+	   fault.tracked && fault.self_map && fault.gpa == 0x4000, "a table through itself is not");
+	ok(works(0x2000, 0), "but read");
+	emulated_write(0x3008, 5 << 12 | PTE);	/* now it becomes a table */
+	set_entry(5, 0, 20 << 12 | PTE);
+	ok(works(0x200000, 0) && touch(0x1000, UMBRA_ACC_WRITE, &fault) == UMBRA_FAULT_EMULATE &&
+	   fault.tracked && !fault.self_map, "a frame that becomes a table is tracked");
+	{
+		int idx = srcu_read_lock(&mmu->srcu);
+
+		ok(umbra_mmu_unprotect(mmu, 5) && !umbra_mmu_unprotect(mmu, 5),
+		   "what is tracked can be untracked, once");
+		srcu_read_unlock(&mmu->srcu, idx);
+	}
+	ok(works(0x1000, UMBRA_ACC_WRITE), "then it is written directly");
+	works(0, 0);
+	for (unsigned int i = 0; i < 16; i++)
+		emulated_write(0x4000 + 8 * (100 + i), 20 << 12 | PTE);
+	ok(mmu->stat.mmu_flooded, "a flood of writes zaps the shadow");
+	ok(works(0, UMBRA_ACC_WRITE), "and it is built again");
+	vm_destroy("tracking");
+}
+
+/* Device memory may be replaced without a word from the notifier. */
+static void scene_silent_replacement(void)
+{
+	struct host_page *hp;
+
+	vm_create(UMBRA_POLICY_SHADOW);
+	long_mode();
+	set_entry(3, 0, 4 << 12 | PTE);
+	set_entry(4, 0, 20 << 12 | PTE);
+	hp = &host_page[gfn_to_page(20, false, NULL)];
+	do {
+		host_unmap(hp - host_page);
+		works(0, 0);
+	} while (!hp->write_protected);
+	hp->present = false;
+	ok(works(0, UMBRA_ACC_WRITE) && works(0, 0), "shadow: the new page replaces the old");
+	host_frame[hp->frame].live = false;
+
+	guest_paging_off(cpu);
+	do {
+		int idx = srcu_read_lock(&mmu->srcu);
+		struct umbra_fault f = { .addr = 20 << 12 };
+
+		host_unmap(hp - host_page);
+		while (cpu_enter(cpu) || umbra_mmu_ept_fault(&cpu->v, &f) == UMBRA_FAULT_RETRY)
+			;
+		srcu_read_unlock(&mmu->srcu, idx);
+	} while (!hp->write_protected);
+	hp->present = false;
+	{
+		struct guest_access a = {
+			.unpaged_gfn = 20, .write = true, .len = 8,
+		};
+
+		guest_access(cpu, &a);
+	}
+	ok(hp->present && !hp->write_protected, "EPT: too");
+	vm_destroy("silent replacement");
+}
+
+int main(void)
+{
+	random_state = 1;
+	scene_families();
+	scene_aliases();
+	scene_parents();
+	scene_roots();
+	scene_limit();
+	scene_tracking();
+	scene_silent_replacement();
+	return tap_done();
+}
