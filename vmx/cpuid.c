@@ -115,7 +115,7 @@ void vmx_cpuid_derive(struct vmx_vcpu *vmx)
 	vcpu->mmu.state.maxphyaddr = clamp_t(unsigned int, bits, 32, boot_cpu_data.x86_phys_bits);
 	vcpu->mmu.state.has_gbpages = guest_has(vcpu, 0x80000001, CPUID_EDX, X86_FEATURE_GBPAGES);
 	vmx->cr4_allowed = cr4_allowed(vcpu);
-	vmx->efer_allowed = EFER_SCE | EFER_LME | EFER_LMA | EFER_NX | EFER_FFXSR;
+	vmx->efer_allowed = EFER_SCE | EFER_LME | EFER_LMA | EFER_NX;
 	vmx->cpu2_ctl = cpu2_controls(vcpu);
 }
 

@@ -12,6 +12,9 @@
 #include "vmx.h"
 
 #define CR3_NOFLUSH	BIT_ULL(63)
+#define CR0_BITS	(X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_ET | \
+			 X86_CR0_NE | X86_CR0_WP | X86_CR0_AM | X86_CR0_NW | X86_CR0_CD | \
+			 X86_CR0_PG)
 #define LMSW_BITS	(X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS)
 
 bool vmx_cr0_valid(unsigned long cr0)
@@ -142,7 +145,8 @@ static int guest_cr0(struct vmx_vcpu *vmx, unsigned long cr0)
 		return -EINVAL;
 	}
 
-	s->cr0 = cr0 | X86_CR0_ET;
+	/* The CPU ignores writes to the bits that do not exist. */
+	s->cr0 = (cr0 & CR0_BITS) | X86_CR0_ET;
 	set_lma(s);
 	if (((old.cr0 ^ cr0) & (X86_CR0_PG | X86_CR0_CD | X86_CR0_NW)) && vmx_load_pdptrs(vmx)) {
 		*s = old;

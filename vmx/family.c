@@ -11,6 +11,7 @@
  */
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
+#include <asm/tlbflush.h>
 #include <asm/trapnr.h>
 
 #include "vmx.h"
@@ -34,7 +35,8 @@ void vmx_family_write_crs(struct vmx_vcpu *vmx)
 	const struct umbra_paging_state *s = &vmx->vcpu.mmu.state;
 	bool shadow = vmx->family == UMBRA_FAMILY_SHADOW;
 	unsigned long cr0 = (s->cr0 & ~(X86_CR0_CD | X86_CR0_NW)) | X86_CR0_NE;
-	unsigned long cr4 = s->cr4 | X86_CR4_VMXE;
+	/* A machine check is the host's, whatever the guest wants: see reflect_to_host(). */
+	unsigned long cr4 = s->cr4 | X86_CR4_VMXE | (cr4_read_shadow() & X86_CR4_MCE);
 	u64 efer = s->efer;
 
 	if (shadow) {
