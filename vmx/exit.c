@@ -95,6 +95,7 @@ static int handle_invalid_state(struct vmx_vcpu *vmx)
 	run->exit_reason = KVM_EXIT_FAIL_ENTRY;
 	run->fail_entry.hardware_entry_failure_reason = vmx->exit_reason;
 	run->fail_entry.cpu = vmx->vmcs_cpu;
+	vmx_events_cancel(vmx);
 	return VMX_EXIT_TO_USER;
 }
 

@@ -7,7 +7,6 @@
 #include <asm/cpu_entry_area.h>
 #include <asm/debugreg.h>
 #include <asm/desc.h>
-#include <asm/mmu_context.h>
 #include <asm/msr.h>
 #include <asm/tlbflush.h>
 
@@ -144,8 +143,6 @@ void vmx_host_save(struct vmx_vcpu *vmx)
 {
 	save_segments(&vmx->host_segs);
 	vmcs_writel(HOST_FS_BASE, __rdmsr(MSR_FS_BASE));
-	vmcs_writel(HOST_CR3, __get_current_cr3_fast());
-	vmx->host_debugctl = get_debugctlmsr();
 	vmx->host_kernel_gs_base = __rdmsr(MSR_KERNEL_GS_BASE);
 	write_msr(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
 	switch_umsrs(vmx, vmx->umsr);

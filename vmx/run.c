@@ -9,6 +9,7 @@
 #include <asm/debugreg.h>
 #include <asm/fpu/api.h>
 #include <asm/hw_irq.h>
+#include <asm/mmu_context.h>
 #include <asm/msr.h>
 #include <asm/tlbflush.h>
 #include <asm/trapnr.h>
@@ -96,9 +97,14 @@ static __always_inline void load_cr2(struct vmx_vcpu *vmx)
 /* The entry itself and what has to follow at once. Returns true on failure. */
 static __always_inline bool enter(struct vmx_vcpu *vmx)
 {
-	unsigned long cr4 = cr4_read_shadow();
+	unsigned long cr3 = __get_current_cr3_fast(), cr4 = cr4_read_shadow();
 	bool failed;
 
+	/* An interrupt may have switched the mm away and back, to another PCID. */
+	if (unlikely(cr3 != vmx->host_cr3)) {
+		vmcs_writel(HOST_CR3, cr3);
+		vmx->host_cr3 = cr3;
+	}
 	if (unlikely(cr4 != vmx->host_cr4)) {
 		vmcs_writel(HOST_CR4, cr4);
 		vmx->host_cr4 = cr4;
@@ -110,7 +116,6 @@ static __always_inline bool enter(struct vmx_vcpu *vmx)
 	failed = umbra_vmx_enter(&vmx->host_rsp, vmx->vcpu.regs, vmx->launched);
 	restore_ibrs();
 	vmx->cached = 0;
-	vmx->launched = true;
 	vmx->cr2 = native_read_cr2();
 	if (unlikely(vmx->host_debugctl))
 		update_debugctlmsr(vmx->host_debugctl);
@@ -122,27 +127,35 @@ static int entry_failed(struct vmx_vcpu *vmx)
 {
 	struct kvm_run *run = vmx->vcpu.run;
 
-	vmx->launched = false;
 	run->exit_reason = KVM_EXIT_FAIL_ENTRY;
 	run->fail_entry.hardware_entry_failure_reason = vmcs_read32(VM_INSTRUCTION_ERROR);
 	run->fail_entry.cpu = raw_smp_processor_id();
 	vmx_dump(vmx);
+	vmx_events_cancel(vmx);
 	return VMX_EXIT_TO_USER;
 }
 
-/*
- * Exits that need neither interrupts nor memory: handled at once, and back into
- * the guest. Returns false for all others.
- */
-static __always_inline bool handle_fast(struct vmx_vcpu *vmx)
+/* What the exit was. An entry that failed leaves the other fields as they were. */
+static __always_inline void read_exit(struct vmx_vcpu *vmx)
 {
-	if (vmx->exit_reason == EXIT_REASON_CPUID && !(vmx->vectoring & VECTORING_INFO_VALID_MASK))
-		return vmx_cpuid_emulate(vmx);
-	return false;
+	vmx->exit_reason = vmcs_read32(VM_EXIT_REASON);
+	if (unlikely(vmx->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY)) {
+		vmx->vectoring = 0;
+		return;
+	}
+	vmx->launched = true;
+	vmx->vectoring = vmcs_read32(IDT_VECTORING_INFO_FIELD);
+}
+
+/* An exit that needs neither interrupts nor memory: handled at once. */
+static __always_inline bool is_fast(struct vmx_vcpu *vmx)
+{
+	return vmx->exit_reason == EXIT_REASON_CPUID &&
+	       !(vmx->vectoring & VECTORING_INFO_VALID_MASK);
 }
 
 /*
- * Run guest code until an exit that handle_fast() does not know. Interrupts are
+ * Run guest code until an exit that is_fast() does not know. Interrupts are
  * off. Returns a negative value to go on to the exit handler, otherwise
  * enum vmx_handled.
  */
@@ -170,10 +183,11 @@ static int run_guest(struct vmx_vcpu *vmx)
 		}
 		WRITE_ONCE(vcpu->mode, UMBRA_OUTSIDE_GUEST);
 		vcpu->stat.exits++;
-		vmx->exit_reason = vmcs_read32(VM_EXIT_REASON);
-		vmx->vectoring = vmcs_read32(IDT_VECTORING_INFO_FIELD);
-		if (!handle_fast(vmx))
+		read_exit(vmx);
+		if (!is_fast(vmx))
 			return -1;
+		if (!vmx_cpuid_emulate(vmx))
+			return VMX_RESUME_GUEST;
 	}
 }
 
@@ -183,9 +197,12 @@ static int run_guest(struct vmx_vcpu *vmx)
  */
 static __always_inline void reflect_to_host(struct vmx_vcpu *vmx)
 {
+	u16 reason = vmx->exit_reason;
 	u32 info;
 
-	if (likely((u16)vmx->exit_reason != EXIT_REASON_EXCEPTION_NMI))
+	if (unlikely(reason == EXIT_REASON_MCE_DURING_VMENTRY))
+		asm volatile("int $18");
+	if (likely(reason != EXIT_REASON_EXCEPTION_NMI))
 		return;
 	info = vmcs_read32(VM_EXIT_INTR_INFO);
 	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR)
@@ -203,10 +220,12 @@ int umbra_vmx_run_once(struct umbra_vcpu *vcpu)
 	vmx_load_root(vmx);
 	if (vmx->event_pending)
 		vmx_events_inject(vmx);
-	if (unlikely(vmx->dr7 & DR7_ENABLED))
-		vmx_debug_load(vmx);
 
 	local_irq_disable();
+	/* The host's use of these changes in interrupts only. */
+	vmx->host_debugctl = get_debugctlmsr();
+	if (unlikely(vmx->dr7 & DR7_ENABLED))
+		vmx_debug_load(vmx);
 	if (test_thread_flag(TIF_NEED_FPU_LOAD))
 		switch_fpu_return();
 	vtime_account_guest_enter();

@@ -119,8 +119,9 @@ struct vmx_host_segs {
  * @kernel_gs_base: guest value while not loaded
  * @host_kernel_gs_base: host value while loaded
  * @host_segs: host selectors while loaded
+ * @host_cr3: what HOST_CR3 holds
  * @host_cr4: what HOST_CR4 holds
- * @host_debugctl: host IA32_DEBUGCTL while loaded
+ * @host_debugctl: host IA32_DEBUGCTL, which an exit clears
  * @msr_bitmap: page of the MSR bitmap
  * @cr2: guest CR2
  * @dr: guest DR0..DR3
@@ -174,6 +175,7 @@ struct vmx_vcpu {
 	u64 kernel_gs_base;
 	u64 host_kernel_gs_base;
 	struct vmx_host_segs host_segs;
+	unsigned long host_cr3;
 	unsigned long host_cr4;
 	u64 host_debugctl;
 	unsigned long *msr_bitmap;
