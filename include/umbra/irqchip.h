@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Interrupt controllers in the kernel: a local APIC per vCPU; two 8259s, an
+ * IOAPIC and an 8254 per VM; GSI routing and MSI.
+ *
+ * Locks, inside all of the MMU's: irqchip->lock (PICs, IOAPIC, routing, a
+ * spinlock taken with interrupts off) → none. A local APIC's IRR is set by any
+ * CPU with atomic bit operations; everything else of it is touched only by the
+ * thread that runs or configures the vCPU (vcpu->mutex), except its timer.
+ */
+#ifndef _UMBRA_IRQCHIP_H
+#define _UMBRA_IRQCHIP_H
+
+#include <linux/kvm.h>
+#include <umbra/types.h>
+
+struct umbra_irqchip;
+struct umbra_lapic;
+struct umbra_vcpu;
+struct umbra_vm;
+
+/**
+ * umbra_irqchip_create() - KVM_CREATE_IRQCHIP
+ * @vm: without an irqchip
+ *
+ * Sets vm->irqchip, with the default routing. Context: vm->lock.
+ * Return: 0; -EEXIST; -EINVAL when a vCPU exists already; -ENOMEM.
+ */
+int umbra_irqchip_create(struct umbra_vm *vm);
+void umbra_irqchip_destroy(struct umbra_vm *vm);
+
+/**
+ * umbra_lapic_create() - the local APIC of a new vCPU in a VM with an irqchip
+ *
+ * Sets vcpu->lapic. Context: vm->lock, may sleep. Return: 0 or -ENOMEM.
+ */
+int umbra_lapic_create(struct umbra_vcpu *vcpu);
+void umbra_lapic_destroy(struct umbra_vcpu *vcpu);
+
+/**
+ * umbra_lapic_reset() - state after RESET (@init false) or INIT
+ */
+void umbra_lapic_reset(struct umbra_vcpu *vcpu, bool init);
+
+/**
+ * umbra_irq_pending() - is there an interrupt that the vCPU would take with IF=1?
+ *
+ * Looks at IRR against the processor priority, and at the 8259 when the vCPU
+ * takes ExtINT. Context: any; lock-free for the local APIC.
+ */
+bool umbra_irq_pending(struct umbra_vcpu *vcpu);
+
+/**
+ * umbra_irq_ack() - take the interrupt that umbra_irq_pending() saw
+ *
+ * Moves it from IRR to ISR, or acknowledges the 8259.
+ * Context: the vCPU's thread, interrupts on or off.
+ * Return: the vector, or -1 when it has gone.
+ */
+int umbra_irq_ack(struct umbra_vcpu *vcpu);
+
+/**
+ * umbra_irqchip_mmio() - an access to an in-kernel device at @gpa
+ * @data: @len bytes, read or written
+ *
+ * Local APIC (at its APIC base, xAPIC mode) or IOAPIC.
+ * Context: the vCPU's thread, may sleep not.
+ * Return: true when a device has the address.
+ */
+bool umbra_irqchip_mmio(struct umbra_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len,
+			bool write);
+
+/**
+ * umbra_irqchip_pio() - the same for ports: 8259s, ELCR, 8254, port 0x61
+ */
+bool umbra_irqchip_pio(struct umbra_vcpu *vcpu, u16 port, void *data, unsigned int len,
+		       bool write);
+
+/**
+ * umbra_lapic_get_msr() / umbra_lapic_set_msr() - x2APIC registers and
+ *	MSR_IA32_TSC_DEADLINE
+ *
+ * Return: 0 or -EINVAL (#GP).
+ */
+int umbra_lapic_get_msr(struct umbra_vcpu *vcpu, u32 index, u64 *data);
+int umbra_lapic_set_msr(struct umbra_vcpu *vcpu, u32 index, u64 data);
+
+/**
+ * umbra_lapic_set_base() - MSR_IA32_APICBASE with an APIC in the kernel
+ *
+ * Mode changes xAPIC, x2APIC, off, by the rules; updates vcpu->apic_base.
+ * Return: 0 or -EINVAL.
+ */
+int umbra_lapic_set_base(struct umbra_vcpu *vcpu, u64 base);
+
+/* CR8 is TPR bits 7:4. */
+u64 umbra_lapic_get_cr8(struct umbra_vcpu *vcpu);
+void umbra_lapic_set_cr8(struct umbra_vcpu *vcpu, u64 cr8);
+
+/**
+ * umbra_irq_line() - KVM_IRQ_LINE and the in-kernel sources
+ * @source: who drives the line, an index below 64; the levels of all are ORed
+ *
+ * Context: any but NMI. Return: > 0 delivered, 0 coalesced, < 0 masked/ignored.
+ */
+int umbra_irq_line(struct umbra_vm *vm, unsigned int source, u32 gsi, int level);
+
+/* ioctl handlers' work; Return: 0 or -errno as KVM gives it. */
+int umbra_irqchip_get(struct umbra_vm *vm, struct kvm_irqchip *chip);
+int umbra_irqchip_set(struct umbra_vm *vm, const struct kvm_irqchip *chip);
+int umbra_irqchip_set_routing(struct umbra_vm *vm, const struct kvm_irq_routing_entry *entries,
+			      unsigned int nr);
+int umbra_irqchip_signal_msi(struct umbra_vm *vm, const struct kvm_msi *msi);
+int umbra_lapic_get_state(struct umbra_vcpu *vcpu, struct kvm_lapic_state *state);
+int umbra_lapic_set_state(struct umbra_vcpu *vcpu, const struct kvm_lapic_state *state);
+int umbra_pit_create(struct umbra_vm *vm, const struct kvm_pit_config *config);
+int umbra_pit_get(struct umbra_vm *vm, struct kvm_pit_state2 *state);
+int umbra_pit_set(struct umbra_vm *vm, const struct kvm_pit_state2 *state);
+
+/*
+ * What irqchip/ asks of the vCPU (core/wait.c).
+ */
+
+/* An interrupt, NMI, INIT or SIPI may be there: wake the vCPU or kick it out. */
+void umbra_vcpu_notify(struct umbra_vcpu *vcpu);
+
+/* Deliver an NMI; any context. */
+void umbra_vcpu_nmi(struct umbra_vcpu *vcpu);
+
+/* INIT, and the start-up vector of a SIPI, as the ICR sends them; any context. */
+void umbra_vcpu_init_signal(struct umbra_vcpu *vcpu);
+void umbra_vcpu_sipi(struct umbra_vcpu *vcpu, u8 vector);
+
+/* The guest's TSC now, and its frequency in kHz. */
+u64 umbra_vcpu_guest_tsc(struct umbra_vcpu *vcpu);
+u32 umbra_vcpu_tsc_khz(struct umbra_vcpu *vcpu);
+
+#endif /* _UMBRA_IRQCHIP_H */
