@@ -112,13 +112,9 @@ static void defer_interrupted(struct vmx_events *ev)
 		ev->nmi_injected = false;
 		ev->nmi_pending = min(ev->nmi_pending + 1, 2);
 	}
-	if (ev->irq_injected) {
-		ev->irq_injected = false;
-		/* INT n has not been executed: it will be, after the handler. */
-		if (ev->irq_soft)
-			ev->irq = false;
-		ev->irq_soft = false;
-	}
+	ev->irq_injected = false;
+	/* INT n has not been executed: it will be, after the handler. */
+	ev->soft = false;
 }
 
 static void inject_nmi(struct vmx_vcpu *vmx)
@@ -130,25 +126,37 @@ static void inject_nmi(struct vmx_vcpu *vmx)
 static void inject_irq(struct vmx_vcpu *vmx)
 {
 	struct vmx_events *ev = &vmx->ev;
-	u32 type = ev->irq_soft ? INTR_TYPE_SOFT_INTR : INTR_TYPE_EXT_INTR;
 
-	write_entry_info(type | ev->irq_vector, ev->irq_soft ? ev->irq_len : 0);
+	write_entry_info(INTR_TYPE_EXT_INTR | ev->irq_vector, 0);
 	ev->irq = false;
-	ev->irq_soft = false;
 	ev->irq_injected = false;
 	vmx->vcpu.stat.irq_injections++;
+}
+
+static void inject_soft(struct vmx_vcpu *vmx)
+{
+	struct vmx_events *ev = &vmx->ev;
+
+	write_entry_info(INTR_TYPE_SOFT_INTR | ev->soft_vector, ev->soft_len);
+	ev->soft = false;
 }
 
 /* Ask for an exit as soon as what still waits can be delivered. */
 static void open_windows(struct vmx_vcpu *vmx)
 {
 	struct vmx_events *ev = &vmx->ev;
+	bool sti = ev->nmi_pending &&
+		   (vmcs_read32(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_STI);
 
-	if (ev->nmi_pending)
+	/*
+	 * Some CPUs see the NMI window open in the shadow of STI, where an NMI
+	 * cannot be injected: wait for the interrupt window, which is not.
+	 */
+	if (ev->nmi_pending && !sti)
 		vmx_cpu_ctl_set(vmx, CPU_BASED_NMI_WINDOW_EXITING);
 	else
 		vmx_cpu_ctl_clear(vmx, CPU_BASED_NMI_WINDOW_EXITING);
-	if (ev->irq || READ_ONCE(vmx->vcpu.run->request_interrupt_window))
+	if (sti || ev->irq || READ_ONCE(vmx->vcpu.run->request_interrupt_window))
 		vmx_cpu_ctl_set(vmx, CPU_BASED_INTR_WINDOW_EXITING);
 	else
 		vmx_cpu_ctl_clear(vmx, CPU_BASED_INTR_WINDOW_EXITING);
@@ -167,6 +175,8 @@ void vmx_events_inject(struct vmx_vcpu *vmx)
 	} else if (ev->nmi_injected) {
 		ev->nmi_injected = false;
 		inject_nmi(vmx);
+	} else if (ev->soft) {
+		inject_soft(vmx);
 	} else if (ev->irq_injected) {
 		inject_irq(vmx);
 	} else if (ev->nmi_pending && nmi_allowed()) {
@@ -192,11 +202,13 @@ static void take_back(struct vmx_vcpu *vmx, u32 info, u32 error, u32 insn_len)
 			     vmcs_read32(GUEST_INTERRUPTIBILITY_INFO) & ~GUEST_INTR_STATE_NMI);
 		break;
 	case INTR_TYPE_SOFT_INTR:
+		ev->soft = true;
+		ev->soft_len = insn_len;
+		ev->soft_vector = vector;
+		break;
 	case INTR_TYPE_EXT_INTR:
 		ev->irq = true;
 		ev->irq_injected = true;
-		ev->irq_soft = (info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_SOFT_INTR;
-		ev->irq_len = insn_len;
 		ev->irq_vector = vector;
 		break;
 	default:
@@ -213,6 +225,15 @@ void vmx_events_recover(struct vmx_vcpu *vmx)
 {
 	take_back(vmx, vmx->vectoring, vmcs_read32(IDT_VECTORING_ERROR_CODE),
 		  vmcs_read32(VM_EXIT_INSTRUCTION_LEN));
+}
+
+/* The exit interrupted IRET, which had ended blocking by NMI: IRET runs again. */
+void vmx_events_block_nmi(struct vmx_vcpu *vmx)
+{
+	if (vmx->vectoring & VECTORING_INFO_VALID_MASK)
+		return;
+	vmcs_write32(GUEST_INTERRUPTIBILITY_INFO,
+		     vmcs_read32(GUEST_INTERRUPTIBILITY_INFO) | GUEST_INTR_STATE_NMI);
 }
 
 /* The entry that was to deliver an event does not happen. */
@@ -247,7 +268,8 @@ bool umbra_vmx_ready_for_interrupt(struct umbra_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
-	return !vmx->ev.irq && !vmx->ev.exc.valid && vmx_interrupt_allowed(vmx);
+	return !vmx->ev.irq && !vmx->ev.soft && !vmx->ev.exc.valid && !vmx->ev.nmi_injected &&
+	       vmx_interrupt_allowed(vmx);
 }
 
 void umbra_vmx_request_window(struct umbra_vcpu *vcpu)
@@ -264,7 +286,6 @@ int umbra_vmx_queue_interrupt(struct umbra_vcpu *vcpu, u32 vector)
 	if (vmx->ev.irq)
 		return -EEXIST;
 	vmx->ev.irq = true;
-	vmx->ev.irq_soft = false;
 	vmx->ev.irq_injected = false;
 	vmx->ev.irq_vector = vector;
 	vmx->event_pending = true;
@@ -301,9 +322,9 @@ void umbra_vmx_get_events(struct umbra_vcpu *vcpu, struct kvm_vcpu_events *out)
 	out->exception.nr = ev->exc.vector;
 	out->exception.has_error_code = ev->exc.has_error_code;
 	out->exception.error_code = ev->exc.error_code;
+	/* INT n is left out: RIP is at it still, it is executed again. */
 	out->interrupt.injected = ev->irq;
 	out->interrupt.nr = ev->irq_vector;
-	out->interrupt.soft = ev->irq_soft;
 	if (blocking & GUEST_INTR_STATE_STI)
 		out->interrupt.shadow |= KVM_X86_SHADOW_INT_STI;
 	if (blocking & GUEST_INTR_STATE_MOV_SS)
@@ -346,11 +367,8 @@ int umbra_vmx_set_events(struct umbra_vcpu *vcpu, const struct kvm_vcpu_events *
 		set_exception(vmx, in->exception.nr, in->exception.has_error_code,
 			      in->exception.error_code);
 	}
-	ev->irq = in->interrupt.injected;
+	ev->irq = in->interrupt.injected && !in->interrupt.soft;
 	ev->irq_vector = in->interrupt.nr;
-	ev->irq_soft = ev->irq && in->interrupt.soft;
-	ev->irq_injected = ev->irq_soft;
-	ev->irq_len = 1;
 	ev->nmi_injected = in->nmi.injected;
 	if (in->flags & KVM_VCPUEVENT_VALID_NMI_PENDING)
 		ev->nmi_pending = min_t(u8, in->nmi.pending, 2);

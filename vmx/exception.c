@@ -3,6 +3,7 @@
  * Exceptions that exit, and the debug registers.
  */
 #include <linux/hw_breakpoint.h>
+#include <asm/cpu.h>
 #include <asm/debugreg.h>
 #include <asm/trapnr.h>
 
@@ -23,11 +24,47 @@ static int reflect(struct vmx_vcpu *vmx, u32 info)
 	return VMX_RESUME_GUEST;
 }
 
+/*
+ * In the shadow of STI or MOV SS with TF set, VM entry wants the single step
+ * that is then due to be noted; an exit by #DB leaves that out.
+ */
+static void note_single_step(struct vmx_vcpu *vmx)
+{
+	const u32 shadow = GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS;
+
+	if ((vmx_rflags(vmx) & X86_EFLAGS_TF) &&
+	    (vmcs_read32(GUEST_INTERRUPTIBILITY_INFO) & shadow))
+		vmcs_writel(GUEST_PENDING_DBG_EXCEPTIONS,
+			    vmcs_readl(GUEST_PENDING_DBG_EXCEPTIONS) | DR_STEP);
+}
+
 /* The exit qualification has what DR6 would; delivery leaves DR6 to us. */
 static int handle_db(struct vmx_vcpu *vmx, u32 info)
 {
-	vmx->dr6 |= vmcs_readl(EXIT_QUALIFICATION) & DR6_VOLATILE;
-	vmx->dr7 &= ~DR7_GD;
+	unsigned long hit = vmcs_readl(EXIT_QUALIFICATION) & DR6_VOLATILE;
+
+	vmx->dr6 = (vmx->dr6 & ~DR_TRAP_BITS) | hit;
+	if (vmx->dr7 & DR7_GD) {
+		vmx->dr7 &= ~DR7_GD;
+		vmcs_writel(GUEST_DR7, vmx->dr7);
+	}
+	/* INT1 is a trap: RIP is still at it. */
+	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION)
+		vmx_skip_insn(vmx);
+	else
+		note_single_step(vmx);
+	return reflect(vmx, info);
+}
+
+/* The guest asked for alignment checks; otherwise it hit the host's split-lock check. */
+static int handle_ac(struct vmx_vcpu *vmx, u32 info)
+{
+	vmx_sync_crs(vmx);
+	if (vmx_cpl(vmx) == 3 && (vmx->vcpu.mmu.state.cr0 & X86_CR0_AM) &&
+	    (vmx_rflags(vmx) & X86_EFLAGS_AC))
+		return reflect(vmx, info);
+	if (handle_guest_split_lock(vmx_rip(vmx)))
+		return VMX_RESUME_GUEST;
 	return reflect(vmx, info);
 }
 
@@ -35,6 +72,9 @@ int vmx_handle_exception(struct vmx_vcpu *vmx)
 {
 	u32 info = vmcs_read32(VM_EXIT_INTR_INFO);
 
+	if (unlikely(info & INTR_INFO_UNBLOCK_NMI) &&
+	    (info & INTR_INFO_VECTOR_MASK) != X86_TRAP_DF)
+		vmx_events_block_nmi(vmx);
 	/* Reflected to the host right after the exit. */
 	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR)
 		return VMX_RESUME_GUEST;
@@ -47,6 +87,8 @@ int vmx_handle_exception(struct vmx_vcpu *vmx)
 		return reflect(vmx, info);
 	case X86_TRAP_DB:
 		return handle_db(vmx, info);
+	case X86_TRAP_AC:
+		return handle_ac(vmx, info);
 	case X86_TRAP_MC:
 		/* The host's own; its handler ran when the exit was taken. */
 		return VMX_RESUME_GUEST;

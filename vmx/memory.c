@@ -128,10 +128,8 @@ int vmx_handle_ept_violation(struct vmx_vcpu *vmx)
 	struct umbra_fault fault = { .addr = vmcs_read64(GUEST_PHYSICAL_ADDRESS) };
 	int idx, r;
 
-	if (unlikely(qual & EPT_QUAL_NMI_UNBLOCK) &&
-	    !(vmx->vectoring & VECTORING_INFO_VALID_MASK))
-		vmcs_write32(GUEST_INTERRUPTIBILITY_INFO,
-			     vmcs_read32(GUEST_INTERRUPTIBILITY_INFO) | GUEST_INTR_STATE_NMI);
+	if (unlikely(qual & EPT_QUAL_NMI_UNBLOCK))
+		vmx_events_block_nmi(vmx);
 	if (qual & EPT_QUAL_WRITE)
 		fault.access |= UMBRA_ACC_WRITE;
 	if (qual & EPT_QUAL_FETCH)

@@ -51,7 +51,8 @@ void umbra_vmx_set_regs(struct umbra_vcpu *vcpu, const struct kvm_regs *regs)
 	vmx_set_rip(vmx, regs->rip);
 	vmx_set_rflags(vmx, regs->rflags);
 	/* An exception that waits belongs to the old registers. */
-	vmx->ev.exc.valid = false;
+	if (!vmx->ev.exc_injected)
+		vmx->ev.exc.valid = false;
 }
 
 void vmx_segment_get(int seg, struct kvm_segment *out)
@@ -122,7 +123,7 @@ void umbra_vmx_get_sregs(struct umbra_vcpu *vcpu, struct kvm_sregs *sregs)
 	sregs->cr8 = vcpu->cr8;
 	sregs->efer = s->efer;
 	sregs->apic_base = vcpu->apic_base;
-	if (vmx->ev.irq && !vmx->ev.irq_soft)
+	if (vmx->ev.irq)
 		__set_bit(vmx->ev.irq_vector, (unsigned long *)sregs->interrupt_bitmap);
 }
 

@@ -55,10 +55,11 @@ enum { UMSR_STAR, UMSR_LSTAR, UMSR_CSTAR, UMSR_FMASK, UMSR_TSC_AUX, NR_UMSRS };
  * @exc_injected: @exc was being delivered when an exit interrupted it
  * @exc_soft_len: instruction length when @exc is a software exception
  * @irq: an interrupt of user space waits
- * @irq_soft: @irq is INT n, being re-injected
  * @irq_injected: @irq was being delivered when an exit interrupted it
- * @irq_len: instruction length for @irq_soft
  * @irq_vector: its vector
+ * @soft: an INT n was being delivered when an exit interrupted it
+ * @soft_vector: its vector
+ * @soft_len: its instruction length
  * @nmi_pending: NMIs waiting, at most 2
  * @nmi_injected: delivery was interrupted by an exit
  */
@@ -67,10 +68,11 @@ struct vmx_events {
 	bool exc_injected;
 	u8 exc_soft_len;
 	bool irq;
-	bool irq_soft;
 	bool irq_injected;
-	u8 irq_len;
 	u8 irq_vector;
+	bool soft;
+	u8 soft_vector;
+	u8 soft_len;
 	u8 nmi_pending;
 	bool nmi_injected;
 };
@@ -358,6 +360,7 @@ int vmx_handle_preemption_timer(struct vmx_vcpu *vmx);
 void vmx_queue_exception(struct vmx_vcpu *vmx, u8 vector, bool has_error, u32 error);
 void vmx_queue_pf(struct vmx_vcpu *vmx, const struct umbra_exception *exc);
 void vmx_events_recover(struct vmx_vcpu *vmx);
+void vmx_events_block_nmi(struct vmx_vcpu *vmx);
 void vmx_events_cancel(struct vmx_vcpu *vmx);
 void vmx_events_inject(struct vmx_vcpu *vmx);
 bool vmx_interrupt_allowed(struct vmx_vcpu *vmx);
