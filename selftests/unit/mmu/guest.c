@@ -177,22 +177,24 @@ static u32 access_bits(const struct ref_access *ra)
 	       ra->fetch * UMBRA_ACC_FETCH;
 }
 
-/* The emulator's part: translate again, then write or exchange. */
+/* The emulator's part: an instruction, or what it comes down to. */
 static void emulate_write(struct cpu *cpu, const struct guest_access *a,
 			  const struct ref_access *ra)
 {
 	struct umbra_mmu_vcpu *v = &cpu->v;
-	struct umbra_exception exc = {};
 	u8 old[8];
 	gpa_t gpa;
 	int ret;
 
-	if (umbra_mmu_translate(v, ra->gva, access_bits(ra), &gpa, &exc)) {
+	if (umbra_mmu_translate(v, ra->gva, access_bits(ra), &gpa, NULL)) {
 		if (!machine.interfered && !machine.mmu.retiring)
 			violation("the emulator cannot translate gva %llx", (u64)ra->gva);
 		return;
 	}
-	if (chance(25) && !umbra_guest_read(v->mmu, gpa, old, a->len))
+	/* The emulator takes the CPL for the access's. */
+	if (a->user == (v->state.cpl == 3) && chance(60))
+		ret = emulate_store(cpu, ra->gva, gpa, a->data, a->len);
+	else if (chance(40) && !umbra_guest_read(v->mmu, gpa, old, a->len))
 		ret = umbra_mmu_guest_cmpxchg(v, gpa, old, a->data, a->len);
 	else
 		ret = umbra_mmu_guest_write(v, gpa, a->data, a->len);

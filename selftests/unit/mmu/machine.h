@@ -3,7 +3,9 @@
  * A simulated machine around the real mmu/: host memory behind memslots with
  * an mmu_notifier, and CPUs whose TLBs keep every entry until told.
  *
- *	torture.c	what a random guest and host do, and what must come of it
+ *	torture.c	what a random guest and host do
+ *	guest.c		a guest's accesses and registers, and what must come of them
+ *	emulation.c	writes to guest tables by the real emulator
  *	cpu.c		TLB, paging-structure caches, hardware walks, VM entry
  *	history.c	what the architecture still allows after a guest's edits
  *	host.c		host pages, slots, notifier; include/umbra/hostmem.h
@@ -226,6 +228,14 @@ void guest_paging_on(struct cpu *cpu, enum guest_mode mode, u64 cr3, bool legal)
 void guest_set_legal(struct cpu *cpu, bool legal);
 
 u64 gva_of(const struct cpu *cpu, unsigned int gva_nr);
+
+/* ---- emulation.c ---- */
+
+/*
+ * Let the emulator write, by an instruction of its choice: 0, -EFAULT (#PF) or
+ * -EIO (no memory). @gpa is where @gva leads.
+ */
+int emulate_store(struct cpu *cpu, u64 gva, gpa_t gpa, const void *data, unsigned int len);
 
 /* ---- torture.c ---- */
 

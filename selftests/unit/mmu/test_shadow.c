@@ -224,7 +224,8 @@ static void scene_roots(void)
 	ok(works(0, 0) && cpu->v.stat.pf_taken == misses, "nor do they fault");
 
 	guest_set_cr3(cpu, 0x3ffff000, false);
-	ok(touch(0, UMBRA_ACC_WRITE, NULL) == UMBRA_FAULT_GUEST, "CR3 outside memory: the guest's #PF");
+	ok(touch(0, UMBRA_ACC_WRITE, NULL) == UMBRA_FAULT_GUEST,
+	   "CR3 outside memory: the guest's #PF");
 	guest_set_cr3(cpu, 10 << 12, false);
 	ok(works(0, 0), "and back");
 	vm_destroy("roots");

@@ -175,9 +175,8 @@ static void step_access(struct cpu *cpu)
 }
 
 /* A write that is not a CPU's direct one: the emulator's, or a device's. */
-static void edit(struct cpu *cpu, u64 gpa)
+static void edit_to(struct cpu *cpu, u64 gpa, u64 entry)
 {
-	u64 entry = random_entry();
 	struct umbra_memslot *slot;
 	int idx, page;
 
@@ -198,9 +197,28 @@ static void edit(struct cpu *cpu, u64 gpa)
 	srcu_read_unlock(&machine.mmu.srcu, idx);
 }
 
+static void edit(struct cpu *cpu, u64 gpa)
+{
+	edit_to(cpu, gpa, random_entry());
+}
+
 static void step_edit(struct cpu *cpu)
 {
 	edit(cpu, (table[rnd(NR_TABLES)] << 12) + random_table_offset());
+}
+
+/* A whole table of neighbouring pages, as a guest maps a file or a heap. */
+static void step_fill(struct cpu *cpu)
+{
+	gfn_t target = table[rnd(NR_TABLES)], gfn = random_gfn();
+	u64 flags = 0x7 | (rnd64() & 0x60);
+
+	for (unsigned int i = 0; i < 512; i++) {
+		/* Not all of them used, or dirty. */
+		u64 entry = (gfn + i) << 12 | flags | (rnd64() & 0x60);
+
+		edit_to(cpu, (target << 12) + 8 * i, entry);
+	}
 }
 
 /* Another CPU changes an entry that the fault in progress goes through. */
@@ -409,8 +427,10 @@ static void step(void)
 		step_host();
 	} else if (kind < 996) {
 		step_slot();
-	} else if (kind < 998) {
+	} else if (kind < 997) {
 		cpu_audit();
+	} else if (kind < 998) {
+		step_fill(cpu);
 	} else {
 		shim_fail_percent = 0;
 		cpu_destroy(cpu);
