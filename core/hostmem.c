@@ -79,8 +79,8 @@ out:
 	return ret;
 }
 
-int umbra_hostpage_get(const struct umbra_memslot *slot, gfn_t gfn, bool write,
-		       struct umbra_hostpage *out)
+int umbra_hostpage_bring_in(const struct umbra_memslot *slot, gfn_t gfn, bool write,
+			    struct umbra_hostpage *out)
 {
 	hva_t hva = umbra_memslot_hva(slot, gfn);
 	bool readonly = slot->flags & KVM_MEM_READONLY;
@@ -89,9 +89,6 @@ int umbra_hostpage_get(const struct umbra_memslot *slot, gfn_t gfn, bool write,
 
 	if (write && readonly)
 		return -EFAULT;
-	if (!readonly && get_fast(hva, out))
-		return 0;
-
 	ret = get_slow(hva, write, out);
 	if (ret == -EFAULT || ret == -EINVAL)
 		ret = get_pfnmap(hva, write, out);
@@ -107,6 +104,14 @@ int umbra_hostpage_get(const struct umbra_memslot *slot, gfn_t gfn, bool write,
 		*out = again;
 	}
 	return 0;
+}
+
+int umbra_hostpage_get(const struct umbra_memslot *slot, gfn_t gfn, bool write,
+		       struct umbra_hostpage *out)
+{
+	if (!(slot->flags & KVM_MEM_READONLY) && get_fast(umbra_memslot_hva(slot, gfn), out))
+		return 0;
+	return umbra_hostpage_bring_in(slot, gfn, write, out);
 }
 
 void umbra_hostpage_put(struct umbra_hostpage *hp, bool dirty)
@@ -125,7 +130,7 @@ void umbra_hostpage_put(struct umbra_hostpage *hp, bool dirty)
 unsigned int umbra_hostpages_get_present(const struct umbra_memslot *slot, gfn_t gfn,
 					 unsigned int nr, bool write, struct umbra_hostpage *out)
 {
-	struct page *pages[UMBRA_HOSTPAGES_MAX];
+	struct page *pages[UMBRA_HOSTPAGES_MAX] __uninitialized;
 	hva_t hva = umbra_memslot_hva(slot, gfn);
 	int i, got;
 

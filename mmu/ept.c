@@ -7,24 +7,25 @@
  * whose entries are leaves alone, and SPTE_LEAF tells them apart.
  */
 #include <linux/sched.h>
+#include "around.h"
 #include "ept.h"
 #include "fault.h"
 #include "spte.h"
 #include "tlb.h"
+#include "track.h"
 
 static const struct umbra_format *const fmt = &umbra_format_ept;
 
-static u64 make_leaf(const struct umbra_target *t, bool write)
+static u64 make_leaf(const struct umbra_hostpage *hp, bool write)
 {
-	u64 spte = (t->hp.pfn << UMBRA_PAGE_SHIFT) | SPTE_LEAF | EPT_READ | EPT_EXEC |
-		   EPT_ACCESSED;
+	u64 spte = (hp->pfn << UMBRA_PAGE_SHIFT) | SPTE_LEAF | EPT_READ | EPT_EXEC | EPT_IGNORE_PAT;
 
 	if (write)
 		spte |= EPT_WRITE;
-	if (t->level > 1)
-		spte |= EPT_LARGE;
-	spte |= umbra_target_uncached(t) ? EPT_MEMTYPE_UC : EPT_MEMTYPE_WB;
-	return spte | EPT_IGNORE_PAT;
+	/* Mappings of VM_PFNMAP may change without the mmu_notifier. */
+	if (hp->writable && hp->page)
+		spte |= SPTE_HOST_WRITE;
+	return spte | (umbra_hostpage_uncached(hp) ? EPT_MEMTYPE_UC : EPT_MEMTYPE_WB);
 }
 
 void umbra_ept_load(struct umbra_mmu_vcpu *vcpu)
@@ -71,8 +72,105 @@ static u64 *find_or_build(struct umbra_mmu_vcpu *vcpu, const struct umbra_target
 	return &table[umbra_table_index(t->gfn, level)];
 }
 
+/*
+ * Without the accessed flag, where the CPU sets it by itself: the guest has not
+ * used the page yet. Rights as umbra_target_writable() would have it for a read.
+ */
+static u64 make_neighbour(const struct umbra_memslot *slot, gfn_t gfn,
+			  const struct umbra_hostpage *hp)
+{
+	bool write = hp->writable && !slot->dirty_bitmap && !umbra_tracked(slot, gfn);
+
+	return make_leaf(hp, write) | (umbra_mmu_caps.ept_ad ? 0 : EPT_ACCESSED);
+}
+
+/*
+ * Map @nr neighbours from @gfn, whose entry is @sptep, on.
+ * Return: bit per page, set when the guest may write to it now or later.
+ */
+static u32 map_run(struct umbra_mmu *mmu, const struct umbra_memslot *slot, u64 *sptep,
+		   gfn_t gfn, const struct umbra_hostpage *hp, unsigned int nr)
+{
+	unsigned int i, added = 0;
+	u32 dirty = 0;
+
+	for (i = 0; i < nr; i++) {
+		u64 spte = make_neighbour(slot, gfn + i, &hp[i]);
+
+		if (cmpxchg64(&sptep[i], SPTE_NONE, spte) != SPTE_NONE)
+			continue;
+		added++;
+		if (spte & SPTE_HOST_WRITE)
+			dirty |= BIT(i);
+	}
+	atomic64_add(added, &mmu->stat.pages_4k);
+	return dirty;
+}
+
+static void map_around(struct umbra_mmu *mmu, const struct umbra_target *t, u64 *sptep,
+		       struct umbra_around *around)
+{
+	gfn_t first = around->first, next = t->gfn + 1;
+
+	if (around->before)
+		around->dirty_before = map_run(mmu, t->slot, sptep - (t->gfn - first), first,
+					       umbra_around_page(around, first), around->before);
+	if (around->after)
+		around->dirty_after = map_run(mmu, t->slot, sptep + 1, next,
+					      umbra_around_page(around, next), around->after);
+}
+
+/* The lowest entry that there is for @gfn; its level is in @level. */
+static u64 *find(struct umbra_mmu *mmu, gfn_t gfn, unsigned int *level)
+{
+	u64 *table = umbra_table_va(mmu->ept_root);
+	u64 *sptep, spte;
+
+	for (*level = fmt->levels;; (*level)--) {
+		sptep = &table[umbra_table_index(gfn, *level)];
+		spte = READ_ONCE(*sptep);
+		if (*level == 1 || !umbra_spte_present(fmt, spte) || umbra_spte_leaf(spte))
+			return sptep;
+		table = umbra_table_va(spte);
+	}
+}
+
+/* Give back the write right that the MMU has taken from the leaf @old. */
+static int allow_write(const struct umbra_target *t, u64 *sptep, u64 old)
+{
+	if (!(old & SPTE_HOST_WRITE) || umbra_tracked(t->slot, t->gfn))
+		return UMBRA_FAULT_RETRY;
+	/* First the log, then the right. */
+	if (t->slot->dirty_bitmap)
+		umbra_mark_dirty(t->slot, t->gfn);
+	if (cmpxchg64(sptep, old, old | fmt->write) != old)
+		return UMBRA_FAULT_RETRY;
+	return UMBRA_FAULT_FIXED;
+}
+
+int umbra_ept_look(struct umbra_mmu *mmu, const struct umbra_target *t,
+		   struct umbra_around *around)
+{
+	unsigned int level;
+	u64 *sptep, spte;
+
+	lockdep_assert_held_read(&mmu->lock);
+	umbra_around_init(around, t->gfn);
+	if (mmu->ept_root == INVALID_PAGE)
+		return UMBRA_FAULT_RETRY;
+	sptep = find(mmu, t->gfn, &level);
+	spte = READ_ONCE(*sptep);
+	if (!umbra_spte_present(fmt, spte)) {
+		umbra_around_grow(around, t->slot, t->gfn, level == 1 ? sptep : NULL, fmt);
+		return UMBRA_FAULT_RETRY;
+	}
+	if (!t->write || (spte & fmt->write))
+		return UMBRA_FAULT_SPURIOUS;
+	return allow_write(t, sptep, spte);
+}
+
 int umbra_ept_map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
-		  struct umbra_target *t)
+		  struct umbra_target *t, struct umbra_around *around)
 {
 	struct umbra_mmu *mmu = vcpu->mmu;
 	bool write = umbra_target_writable(t);
@@ -86,7 +184,7 @@ int umbra_ept_map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 	if (!sptep)
 		return UMBRA_FAULT_RETRY;
 	old = READ_ONCE(*sptep);
-	new = make_leaf(t, write);
+	new = make_leaf(&t->hp, write) | EPT_ACCESSED;
 	if (umbra_spte_present(fmt, old) && umbra_spte_pfn(old) == t->hp.pfn) {
 		/* Another vCPU's write may have given more than this read asks for. */
 		if (write <= !!(old & fmt->write)) {
@@ -98,6 +196,8 @@ int umbra_ept_map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 	}
 	if (write)
 		umbra_target_set_dirty(t);
+	else if (new & SPTE_HOST_WRITE)
+		t->dirty = true;
 	if (cmpxchg64(sptep, old, new) != old)
 		return UMBRA_FAULT_RETRY;
 	if (!umbra_spte_present(fmt, old)) {
@@ -107,6 +207,7 @@ int umbra_ept_map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 		umbra_tlb_debt(mmu);
 		umbra_mmu_flush(mmu);
 	}
+	map_around(mmu, t, sptep, around);
 	if (!t->write || write)
 		return UMBRA_FAULT_FIXED;
 tracked:

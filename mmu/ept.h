@@ -15,19 +15,32 @@
 #include <umbra/mmu.h>
 #include "table.h"
 
+struct umbra_around;
 struct umbra_target;
 
 /* Make sure that the root exists. Caches are filled, no lock is held. */
 void umbra_ept_load(struct umbra_mmu_vcpu *vcpu);
 
 /**
+ * umbra_ept_look() - handle a fault without looking at the host's page
+ * @t: from umbra_target_find()
+ * @around: out: the run of frames without entries around @t->gfn
+ *
+ * Context: mmu_lock held for read.
+ * Return: FIXED, SPURIOUS; RETRY when the host's page is needed.
+ */
+int umbra_ept_look(struct umbra_mmu *mmu, const struct umbra_target *t,
+		   struct umbra_around *around);
+
+/**
  * umbra_ept_map() - install the mapping that a fault asks for
+ * @around: neighbours that are pinned, to be mapped as well
  *
  * Context: mmu_lock held for read.
  * Return: FIXED, SPURIOUS, RETRY or EMULATE.
  */
 int umbra_ept_map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
-		  struct umbra_target *t);
+		  struct umbra_target *t, struct umbra_around *around);
 
 /*
  * The following need mmu_lock for write, work on [start, end), record debts

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Faults: the part that both families share, and the EPT family's own.
+ * Faults: the part that both families share.
  */
 #include <linux/kvm.h>
-#include "ept.h"
 #include "fault.h"
-#include "table.h"
+#include "spte.h"
 #include "track.h"
 
-int umbra_target_get(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
-		     struct umbra_target *t)
+int umbra_target_find(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
+		      struct umbra_target *t)
 {
 	struct umbra_mmu *mmu = vcpu->mmu;
 
@@ -34,7 +33,15 @@ int umbra_target_get(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 	t->seq = READ_ONCE(mmu->invalidate_seq);
 	/* Pairs with the lock around umbra_mmu_invalidate_end(). */
 	smp_rmb();
-	return umbra_hostpage_get(t->slot, t->gfn, t->write, &t->hp);
+	return 0;
+}
+
+int umbra_target_get(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
+		     struct umbra_target *t)
+{
+	int result = umbra_target_find(vcpu, fault, t);
+
+	return result ?: umbra_hostpage_get(t->slot, t->gfn, t->write, &t->hp);
 }
 
 void umbra_target_put(struct umbra_target *t)
@@ -42,14 +49,21 @@ void umbra_target_put(struct umbra_target *t)
 	umbra_hostpage_put(&t->hp, t->dirty);
 }
 
-bool umbra_target_stale(struct umbra_mmu *mmu, const struct umbra_target *t)
+bool umbra_target_range_stale(struct umbra_mmu *mmu, const struct umbra_target *t, gfn_t gfn,
+			      unsigned long nr)
 {
-	hva_t hva = umbra_memslot_hva(t->slot, t->gfn);
+	hva_t start = umbra_memslot_hva(t->slot, gfn);
+	hva_t end = start + (nr << UMBRA_PAGE_SHIFT);
 
 	lockdep_assert_held(&mmu->lock);
-	if (mmu->invalidate_count && hva >= mmu->invalidate_start && hva < mmu->invalidate_end)
+	if (mmu->invalidate_count && end > mmu->invalidate_start && start < mmu->invalidate_end)
 		return true;
 	return mmu->invalidate_seq != t->seq;
+}
+
+bool umbra_target_stale(struct umbra_mmu *mmu, const struct umbra_target *t)
+{
+	return umbra_target_range_stale(mmu, t, t->gfn, 1);
 }
 
 bool umbra_target_writable(const struct umbra_target *t)
@@ -79,34 +93,4 @@ void umbra_fault_count(struct umbra_mmu_vcpu *vcpu, int result)
 		stat->pf_emulate++;
 	else if (result == UMBRA_FAULT_SPURIOUS)
 		stat->pf_spurious++;
-}
-
-int umbra_mmu_ept_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault)
-{
-	struct umbra_mmu *mmu = vcpu->mmu;
-	struct umbra_target t = {
-		.gfn = umbra_gpa_to_gfn(fault->addr),
-		.write = fault->access & UMBRA_ACC_WRITE,
-	};
-	int result;
-
-	vcpu->stat.pf_taken++;
-	fault->gpa = fault->addr;
-	result = umbra_cache_topup(vcpu, UMBRA_FAMILY_EPT);
-	if (result)
-		return result;
-	result = umbra_target_get(vcpu, fault, &t);
-	if (result) {
-		umbra_fault_count(vcpu, result);
-		return result;
-	}
-	read_lock(&mmu->lock);
-	if (umbra_target_stale(mmu, &t))
-		result = UMBRA_FAULT_RETRY;
-	else
-		result = umbra_ept_map(vcpu, fault, &t);
-	read_unlock(&mmu->lock);
-	umbra_target_put(&t);
-	umbra_fault_count(vcpu, result);
-	return result;
 }

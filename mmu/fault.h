@@ -4,7 +4,8 @@
  * families.
  *
  *	umbra_target_get()	no lock; finds slot and sequence, brings the
- *				page in
+ *				page in (umbra_target_find() does the first
+ *				half only)
  *	mmu_lock
  *	umbra_target_stale()	did the host take the page away meanwhile?
  *	... install, with umbra_target_writable() rights ...
@@ -44,6 +45,17 @@ struct umbra_target {
 };
 
 /**
+ * umbra_target_find() - find the slot for a fault, and whether it may be mapped
+ * @fault: gets ->mmio, ->tracked when the result is EMULATE
+ * @t: @t->gfn and @t->write are set, all but @t->hp is filled in
+ *
+ * Return: 0 when a host page may be looked up for @t; else a result of the
+ * fault other than FIXED.
+ */
+int umbra_target_find(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
+		      struct umbra_target *t);
+
+/**
  * umbra_target_get() - find and pin the host page for a fault
  * @fault: gets ->mmio, ->tracked when the result is EMULATE
  * @t: @t->gfn and @t->write are set, the rest is filled in
@@ -58,13 +70,22 @@ void umbra_target_put(struct umbra_target *t);
 /* Context: mmu_lock held. */
 bool umbra_target_stale(struct umbra_mmu *mmu, const struct umbra_target *t);
 
+/* The same for @nr frames from @gfn on, all in the target's slot. */
+bool umbra_target_range_stale(struct umbra_mmu *mmu, const struct umbra_target *t, gfn_t gfn,
+			      unsigned long nr);
+
 /* May the entry be writable? Context: mmu_lock held, for read at least. */
 bool umbra_target_writable(const struct umbra_target *t);
 
 /* Without a struct page it is a device's memory. */
+static inline bool umbra_hostpage_uncached(const struct umbra_hostpage *hp)
+{
+	return !hp->page && !pfn_valid(hp->pfn);
+}
+
 static inline bool umbra_target_uncached(const struct umbra_target *t)
 {
-	return !t->hp.page && !pfn_valid(t->hp.pfn);
+	return umbra_hostpage_uncached(&t->hp);
 }
 
 /* A writable entry is being installed. Context: mmu_lock held. */

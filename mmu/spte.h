@@ -53,8 +53,15 @@
  * SPTE_LEAF: the entry maps guest memory and is not a link to a table. Kept so
  * that a walker which sees an entry of any level can tell without knowing the
  * level (bit 7 means something else in level 1).
+ *
+ * SPTE_HOST_WRITE: in a leaf, the host allows writes to the page, and takes it
+ * for dirty already. Without the write right, the MMU itself has taken it away
+ * and may give it back. The mmu_notifier removes the leaf before the host
+ * changes its mind.
  */
 #define SPTE_LEAF		BIT_ULL(52)
+#define SPTE_HOST_WRITE		BIT_ULL(53)
+#define SPTE_SOFT		(SPTE_LEAF | SPTE_HOST_WRITE)
 
 /**
  * struct umbra_format - how entries of one family are laid out
@@ -131,7 +138,8 @@ static inline bool umbra_spte_clear(u64 *sptep, u64 test, u64 bits)
 #define PT_BITS		(PT_PRESENT | PT_WRITE | PT_USER | PT_UNCACHED | PT_ACCESSED | \
 			 PT_DIRTY | PT_LARGE | PT_NX)
 
-static_assert(!(SPTE_LEAF & (EPT_BITS | PT_BITS | SPTE_ADDR)));
+static_assert(!(SPTE_SOFT & (EPT_BITS | PT_BITS | SPTE_ADDR)));
+static_assert(!(SPTE_LEAF & SPTE_HOST_WRITE));
 static_assert(!(SPTE_ADDR & (EPT_BITS | PT_BITS)));
 /* Neither format's rights may be taken for the large-page bit. */
 static_assert(!(EPT_MEMTYPE_WB & EPT_LARGE));

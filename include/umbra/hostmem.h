@@ -40,6 +40,15 @@ int umbra_hostpage_get(const struct umbra_memslot *slot, gfn_t gfn, bool write,
 		       struct umbra_hostpage *out);
 
 /**
+ * umbra_hostpage_bring_in() - umbra_hostpage_get() for a page that is not there
+ *
+ * The same, without the attempt that needs no lock: for callers who have made
+ * it, with umbra_hostpages_get_present().
+ */
+int umbra_hostpage_bring_in(const struct umbra_memslot *slot, gfn_t gfn, bool write,
+			    struct umbra_hostpage *out);
+
+/**
  * umbra_hostpage_put() - drop the reference taken by umbra_hostpage_get()
  * @hp: the page
  * @dirty: the guest may write to it through a new mapping

@@ -135,6 +135,12 @@ int umbra_hostpage_get(const struct umbra_memslot *slot, gfn_t gfn, bool write,
 	return 0;
 }
 
+int umbra_hostpage_bring_in(const struct umbra_memslot *slot, gfn_t gfn, bool write,
+			    struct umbra_hostpage *out)
+{
+	return umbra_hostpage_get(slot, gfn, write, out);
+}
+
 void umbra_hostpage_put(struct umbra_hostpage *hp, bool dirty)
 {
 	struct host_frame *f = &host_frame[hp->pfn - FIRST_PFN];

@@ -14,6 +14,9 @@
 #define __maybe_unused	__attribute__((__unused__))
 #define __aligned(x)	__attribute__((__aligned__(x)))
 #define __noreturn	__attribute__((__noreturn__))
+#ifndef __uninitialized
+#define __uninitialized
+#endif
 #define __printf(a, b)	__attribute__((__format__(__printf__, a, b)))
 #define noinline	__attribute__((__noinline__))
 #define fallthrough	__attribute__((__fallthrough__))
