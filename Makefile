@@ -29,13 +29,13 @@ DEFAULT_KERNEL = $(if $(filter native,$(HOST)),$(KERNEL),6.1)
 KBUILD_OUT = $(TOP)/build/module/$(KERNEL)$(if $(filter 1,$(UMBRA_DEBUG)),-debug)
 
 W ?= 1
-KMAKE = $(MAKE) -C $(KDIR) M=$(KBUILD_OUT) UMBRA_DEBUG=$(UMBRA_DEBUG)
+KBUILD_ARGS = -C $(KDIR) M=$(KBUILD_OUT) UMBRA_DEBUG=$(UMBRA_DEBUG)
 # Those who bring their own packages, as DKMS does, say DEPS=true.
 DEPS := tools/deps.sh
 UDEVDIR ?= /etc/udev/rules.d
 
 module: shadow-tree
-	$(KMAKE) W=$(W) modules
+	$(MAKE) $(KBUILD_ARGS) W=$(W) modules
 	@test $(notdir $(KBUILD_OUT)) != $(DEFAULT_KERNEL) || cp -f $(KBUILD_OUT)/umbra.ko umbra.ko
 
 # Objects of several kernels must not mix and the kernel's build writes beside
@@ -49,7 +49,7 @@ deps-%:
 	@$(DEPS) $*
 
 modules_install: module
-	$(KMAKE) modules_install
+	$(MAKE) $(KBUILD_ARGS) modules_install
 	install -D -m 0644 tools/install/60-umbra.rules $(INSTALL_MOD_PATH)$(UDEVDIR)/60-umbra.rules
 	@test -n "$(INSTALL_MOD_PATH)" || udevadm control --reload 2>/dev/null || true
 

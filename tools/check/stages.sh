@@ -23,10 +23,11 @@ quiet_make()
 	env -u HOST make -s --no-print-directory "$@"
 }
 
+# The limit is for hosts that hang, not a measure of speed.
 # testhost OPTIONS... -- tools/check/host/SCRIPT ARGS...
 in_host()
 {
-	"$top/tools/testhost/testhost" -f "$here" -f "$runner" "$@"
+	"$top/tools/testhost/testhost" -t 1200 -f "$here" -f "$runner" "$@"
 }
 
 stage_build_6_1() { "$here/build.sh" KVER=6.1 "$top/build/module/6.1"; }
@@ -56,39 +57,39 @@ stage_host()
 	done
 }
 
-stage_life() { in_host -t 400 -- "$here/host/life.sh" "$runner" 50; }
-stage_hotplug() { in_host -c 2 -t 400 -- "$here/host/hotplug.sh" "$runner"; }
+stage_life() { in_host -- "$here/host/life.sh" "$runner" 50; }
+stage_hotplug() { in_host -c 2 -- "$here/host/hotplug.sh" "$runner"; }
 
-stage_suspend() { in_host -c 2 -t 400 -- "$here/host/suspend.sh" "$runner"; }
+stage_suspend() { in_host -c 2 -- "$here/host/suspend.sh" "$runner"; }
 
-stage_api_ept() { in_host -t 400 -f "$top/build/api" -- "$here/host/api.sh" "$top/build/api" ept; }
+stage_api_ept() { in_host -f "$top/build/api" -- "$here/host/api.sh" "$top/build/api" ept; }
 stage_api_shadow()
 {
-	in_host -t 400 -f "$top/build/api" -- "$here/host/api.sh" "$top/build/api" shadow
+	in_host -f "$top/build/api" -- "$here/host/api.sh" "$top/build/api" shadow
 }
 
 stage_guests_1cpu()
 {
-	in_host -t 500 -- "$here/host/guests.sh" "$runner" 1 \
+	in_host -- "$here/host/guests.sh" "$runner" 1 \
 		umbra-ept umbra-shadow kvm-ept kvm-shadow
 }
 
 stage_guests_2cpus()
 {
-	in_host -c 2 -t 700 -- "$here/host/guests.sh" "$runner" 2 \
+	in_host -c 2 -- "$here/host/guests.sh" "$runner" 2 \
 		umbra-ept umbra-shadow kvm-ept kvm-shadow
 }
 
 # With the assertions compiled in.
 stage_guests_debug()
 {
-	UMBRA_DEBUG=1 in_host -c 2 -t 500 -- "$here/host/guests.sh" "$runner" 2 \
+	UMBRA_DEBUG=1 in_host -c 2 -- "$here/host/guests.sh" "$runner" 2 \
 		umbra-ept umbra-shadow
 }
 
 stage_guests_6_12()
 {
-	in_host -k 6.12 -t 500 -- "$here/host/guests.sh" "$runner" 1 umbra-ept umbra-shadow
+	in_host -k 6.12 -- "$here/host/guests.sh" "$runner" 1 umbra-ept umbra-shadow
 }
 
 stage_statistics() { "$here/statistics.sh"; }
