@@ -192,7 +192,7 @@ static void emulate_write(struct cpu *cpu, const struct guest_access *a,
 		return;
 	}
 	/* The emulator takes the CPL for the access's. */
-	if (a->user == (v->state.cpl == 3) && chance(60))
+	if ((v->state.cpl != 3 || a->user) && chance(60))
 		ret = emulate_store(cpu, ra->gva, gpa, a->data, a->len);
 	else if (chance(40) && !umbra_guest_read(v->mmu, gpa, old, a->len))
 		ret = umbra_mmu_guest_cmpxchg(v, gpa, old, a->data, a->len);

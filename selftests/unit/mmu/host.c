@@ -322,7 +322,9 @@ static void invalidate_end(void)
 	write_unlock(&machine.mmu.lock);
 }
 
-static void invalidate(unsigned int page, bool unmap)
+enum host_event { HOST_UNMAP, HOST_WRITE_PROTECT, HOST_CLEAN };
+
+static void invalidate(unsigned int page, enum host_event event)
 {
 	struct host_page *hp = &host_page[page];
 
@@ -333,11 +335,13 @@ static void invalidate(unsigned int page, bool unmap)
 		interfere(false);
 		machine.invalidating = false;
 	}
-	if (unmap && hp->present) {
+	if (event == HOST_UNMAP && hp->present) {
 		host_frame[hp->frame].live = false;
 		hp->present = false;
-	} else {
+	} else if (event == HOST_WRITE_PROTECT) {
 		hp->write_protected = true;
+	} else if (hp->present) {
+		host_frame[hp->frame].dirty = false;
 	}
 	cpu_audit();
 	invalidate_end();
@@ -346,13 +350,19 @@ static void invalidate(unsigned int page, bool unmap)
 
 void host_unmap(unsigned int page)
 {
-	invalidate(page, true);
+	invalidate(page, HOST_UNMAP);
 }
 
 void host_write_protect(unsigned int page)
 {
 	if (host_page[page].present)
-		invalidate(page, false);
+		invalidate(page, HOST_WRITE_PROTECT);
+}
+
+/* Written back: the next write to the page has to be known. */
+void host_clean(unsigned int page)
+{
+	invalidate(page, HOST_CLEAN);
 }
 
 static bool age_test(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start, gfn_t end)

@@ -83,6 +83,7 @@ void slot_harvest_dirty(int id);
 /* mmu_notifier events. */
 void host_unmap(unsigned int page);
 void host_write_protect(unsigned int page);
+void host_clean(unsigned int page);
 void host_age(unsigned int page, bool clear);
 
 /* The page of ram[] that a frame means now, or -1. @retiring: a slot that is

@@ -9,9 +9,11 @@
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include "random.h"
 #include "shim.h"
 
@@ -35,7 +37,8 @@ void unit_bug(const char *what, const char *file, int line)
 {
 	fflush(stdout);
 	fprintf(stderr, "# WARN_ON(%s) at %s:%d\n", what, file, line);
-	abort();
+	__sanitizer_print_stack_trace();
+	_exit(1);
 }
 
 static bool fail(gfp_t gfp)

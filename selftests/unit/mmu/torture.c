@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <tap.h>
+#include <unistd.h>
 #include "machine.h"
 #include "shim.h"
 
@@ -41,7 +42,7 @@ void violation(const char *format, ...)
 	va_end(args);
 	printf("\nnot ok 1 - torture\n1..1\n");
 	fflush(stdout);
-	abort();
+	_exit(1);
 }
 
 /* ---- random things ---- */
@@ -306,8 +307,11 @@ static void step_host(void)
 	case 0 ... 4:
 		host_unmap(random_page());
 		break;
-	case 5 ... 7:
+	case 5 ... 6:
 		host_write_protect(random_page());
+		break;
+	case 7:
+		host_clean(random_page());
 		break;
 	default:
 		host_age(random_page(), chance(70));
