@@ -18,12 +18,17 @@
 #define NR_PAGES	64
 #define RUN_MS		400
 
-FIXTURE(stress) {
-	struct machine m;
-	u8 *mem;
+struct runner {
+	struct machine *m;
 	pthread_t thread;
 	atomic_bool stop;
 	long error;
+};
+
+FIXTURE(stress) {
+	struct machine m;
+	struct runner runner;
+	u8 *mem;
 };
 
 static void on_signal(int sig)
@@ -36,6 +41,7 @@ FIXTURE_SETUP(stress)
 
 	ASSERT_EQ(0, sigaction(SIGUSR1, &action, NULL));
 	ASSERT_EQ(0, machine_start(&self->m, true));
+	self->runner.m = &self->m;
 	self->mem = api_pages(NR_PAGES);
 	ASSERT_NE(NULL, self->mem);
 	/*
@@ -52,40 +58,36 @@ FIXTURE_TEARDOWN(stress)
 	machine_stop(&self->m);
 }
 
-static struct kvm_run *run_of(struct machine *m)
-{
-	return m->vcpu.run;
-}
-
 /* Run until told to stop. Signals, holes and missing memory are expected. */
 static void *guest_thread(void *arg)
 {
-	FIXTURE_DATA(stress) *self = arg;
+	struct runner *runner = arg;
+	struct kvm_run *run = runner->m->vcpu.run;
 	long ret;
 
 	do {
-		ret = machine_run(&self->m);
+		ret = machine_run(runner->m);
 		if (ret && ret != -EINTR && ret != -EFAULT)
-			self->error = ret;
-		if (!ret && run_of(&self->m)->exit_reason != KVM_EXIT_MMIO)
-			self->error = 1000 + run_of(&self->m)->exit_reason;
-	} while (!self->error && !atomic_load(&self->stop));
+			runner->error = ret;
+		if (!ret && run->exit_reason != KVM_EXIT_MMIO)
+			runner->error = 1000 + run->exit_reason;
+	} while (!runner->error && !atomic_load(&runner->stop));
 	return NULL;
 }
 
-static void begin(struct __test_metadata *_metadata, FIXTURE_DATA(stress) *self)
+static void begin(struct __test_metadata *_metadata, struct runner *runner)
 {
-	ASSERT_EQ(0, pthread_create(&self->thread, NULL, guest_thread, self));
+	ASSERT_EQ(0, pthread_create(&runner->thread, NULL, guest_thread, runner));
 }
 
-static void end(struct __test_metadata *_metadata, FIXTURE_DATA(stress) *self)
+static void end(struct __test_metadata *_metadata, struct runner *runner)
 {
-	atomic_store(&self->stop, true);
-	while (pthread_tryjoin_np(self->thread, NULL) == EBUSY) {
-		pthread_kill(self->thread, SIGUSR1);
+	atomic_store(&runner->stop, true);
+	while (pthread_tryjoin_np(runner->thread, NULL) == EBUSY) {
+		pthread_kill(runner->thread, SIGUSR1);
 		usleep(10000);
 	}
-	EXPECT_EQ(0, self->error);
+	EXPECT_EQ(0, runner->error);
 }
 
 static u64 now_ms(void)
@@ -102,7 +104,7 @@ TEST_F(stress, slots_come_and_go)
 	int vm = self->m.vm.fd;
 
 	ASSERT_EQ(0, api_slot(vm, SLOT, 0, GPA, NR_PAGES * PAGE, self->mem));
-	begin(_metadata, self);
+	begin(_metadata, &self->runner);
 	while (now_ms() < until) {
 		EXPECT_EQ(0, api_slot(vm, SLOT, 0, GPA + 8 * PAGE, NR_PAGES * PAGE, self->mem));
 		usleep(500);
@@ -114,7 +116,7 @@ TEST_F(stress, slots_come_and_go)
 		EXPECT_EQ(0, api_slot(vm, SLOT, 0, GPA, NR_PAGES * PAGE, self->mem));
 		usleep(500);
 	}
-	end(_metadata, self);
+	end(_metadata, &self->runner);
 	/* All is as it was: the guest can write again. */
 	ASSERT_EQ(KVM_EXIT_HLT, machine_poke(&self->m, GPA + 1, 0x5a));
 	EXPECT_EQ(0x5a, self->mem[1]);
@@ -126,7 +128,7 @@ TEST_F(stress, memory_comes_and_goes)
 	unsigned int i = 0;
 
 	ASSERT_EQ(0, api_slot(self->m.vm.fd, SLOT, 0, GPA, NR_PAGES * PAGE, self->mem));
-	begin(_metadata, self);
+	begin(_metadata, &self->runner);
 	while (now_ms() < until) {
 		u8 *page = self->mem + i++ % NR_PAGES * PAGE;
 
@@ -136,7 +138,7 @@ TEST_F(stress, memory_comes_and_goes)
 		EXPECT_EQ(page, mmap(page, PAGE, PROT_READ | PROT_WRITE,
 				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
 	}
-	end(_metadata, self);
+	end(_metadata, &self->runner);
 	for (i = 0; i < NR_PAGES; i++) {
 		u8 value = 0;
 
@@ -152,7 +154,7 @@ TEST_F(stress, forked_memory_stays_apart)
 	u64 until = now_ms() + RUN_MS;
 
 	ASSERT_EQ(0, api_slot(self->m.vm.fd, SLOT, 0, GPA, NR_PAGES * PAGE, self->mem));
-	begin(_metadata, self);
+	begin(_metadata, &self->runner);
 	while (now_ms() < until) {
 		pid_t child = fork();
 
@@ -166,7 +168,8 @@ TEST_F(stress, forked_memory_stays_apart)
 			for (turn = 0; turn < 5; turn++) {
 				usleep(3000);
 				for (i = 0; i < NR_PAGES; i++)
-					if (copy[i] != *(_Atomic u8 *)(self->mem + i * PAGE))
+					if (copy[i] != __atomic_load_n(self->mem + i * PAGE,
+								       __ATOMIC_RELAXED))
 						_exit(1);
 			}
 			_exit(0);
@@ -174,7 +177,7 @@ TEST_F(stress, forked_memory_stays_apart)
 		ASSERT_LT(0, child);
 		EXPECT_EQ(0, api_wait(child));
 	}
-	end(_metadata, self);
+	end(_metadata, &self->runner);
 }
 
 /* As a live migration does it: copies of dirty pages only, the same in the end. */
@@ -187,7 +190,7 @@ TEST_F(stress, dirty_log_misses_nothing)
 
 	ASSERT_EQ(0, api_slot(self->m.vm.fd, SLOT, KVM_MEM_LOG_DIRTY_PAGES, GPA,
 			      NR_PAGES * PAGE, self->mem));
-	begin(_metadata, self);
+	begin(_metadata, &self->runner);
 	while (now_ms() < until) {
 		ASSERT_EQ(0, TRY(self->m.vm.fd, KVM_GET_DIRTY_LOG, &log));
 		for (i = 0; i < NR_PAGES; i++)
@@ -200,7 +203,7 @@ TEST_F(stress, dirty_log_misses_nothing)
 		if (rounds % 4 == 2)
 			mprotect(self->mem, 8 * PAGE, PROT_READ | PROT_WRITE);
 	}
-	end(_metadata, self);
+	end(_metadata, &self->runner);
 	ASSERT_EQ(0, TRY(self->m.vm.fd, KVM_GET_DIRTY_LOG, &log));
 	for (i = 0; i < NR_PAGES; i++) {
 		if (bitmap >> i & 1)
