@@ -254,6 +254,7 @@ static enum progress handle(struct cpu *cpu, const struct guest_access *a,
 	machine.interfered = false;
 	machine.walking = cpu;
 	machine.walk = *ra;
+	machine.fault_gpa = v->family == UMBRA_FAMILY_EPT ? fault->addr : 0;
 	idx = srcu_read_lock(&v->mmu->srcu);
 	result = v->family == UMBRA_FAMILY_EPT ? umbra_mmu_ept_fault(v, fault) :
 						 umbra_mmu_shadow_fault(v, fault);

@@ -69,6 +69,7 @@ struct machine {
 	bool interfered;		/* something happened during the call */
 	struct cpu *walking;		/* CPU in a fault, and for what */
 	struct ref_access walk;
+	u64 fault_gpa;			/* of the last EPT fault */
 };
 
 extern struct machine machine;
@@ -246,7 +247,7 @@ void __noreturn __printf(1, 2) violation(const char *format, ...);
 struct machine_counts {
 	u64 steps, accesses, hits, walks, stale, undecided, faults, fixed, spurious, retry,
 	    emulated, tracked, mmio, self_map, unprotected, guest_faults, shadow, notified,
-	    interfered, nomem, vms;
+	    interfered, raced, nomem, vms;
 };
 
 extern struct machine_counts counts;

@@ -37,7 +37,9 @@ void unit_bug(const char *what, const char *file, int line)
 {
 	fflush(stdout);
 	fprintf(stderr, "# WARN_ON(%s) at %s:%d\n", what, file, line);
+#ifdef __SANITIZE_ADDRESS__
 	__sanitizer_print_stack_trace();
+#endif
 	_exit(1);
 }
 

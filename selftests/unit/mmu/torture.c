@@ -406,6 +406,47 @@ void interfere(bool may_notify)
 	interfering = false;
 }
 
+/*
+ * A compare-exchange is about to be made, with mmu_lock held for read at most:
+ * another CPU's EPT fault may be faster. What would need the lock for write, as
+ * breaking copy on write does, has to wait.
+ */
+static void race(struct cpu *cpu)
+{
+	struct umbra_fault fault = { .addr = machine.fault_gpa };
+	int page;
+
+	if (chance(30))
+		fault.addr ^= (u64)rnd(4) << 12;
+	page = gfn_to_page(fault.addr >> 12, false, NULL);
+	if (page < 0 || cpu->busy || !cpu->exists || cpu->v.family != UMBRA_FAMILY_EPT)
+		return;
+	if (!host_page[page].write_protected && chance(60))
+		fault.access = UMBRA_ACC_WRITE;
+	cpu_exit(cpu);
+	if (cpu->v.root == INVALID_PAGE && umbra_mmu_load(&cpu->v))
+		return;
+	umbra_mmu_ept_fault(&cpu->v, &fault);
+	counts.raced++;
+}
+
+void unit_race_point(void)
+{
+	unsigned int fail_percent = shim_fail_percent;
+	int depth = unit_atomic_depth;
+
+	if (!in_step || interfering || machine.mmu.lock.held || !chance(10) ||
+	    !srcu_read_lock_held(&machine.mmu.srcu))
+		return;
+	interfering = true;
+	shim_fail_percent = 0;
+	unit_atomic_depth = 0;
+	race(random_cpu());
+	unit_atomic_depth = depth;
+	shim_fail_percent = fail_percent;
+	interfering = false;
+}
+
 static void flush_history(void)
 {
 	for (int i = 0; i < NR_SIM_CPUS; i++)
@@ -518,7 +559,8 @@ static void report(void)
 	printf("# emulated %llu: mmio %llu, tracked %llu (self map %llu, unprotected %llu)\n",
 	       counts.emulated, counts.mmio, counts.tracked, counts.self_map,
 	       counts.unprotected);
-	printf("# notified %llu, interfered %llu\n", counts.notified, counts.interfered);
+	printf("# notified %llu, interfered %llu, raced %llu\n", counts.notified,
+	       counts.interfered, counts.raced);
 }
 
 static void parse(int argc, char **argv)

@@ -48,9 +48,14 @@ UNIT_ATOMIC(atomic64, atomic64_t, s64)
 UNIT_ATOMIC(atomic_long, atomic_long_t, long)
 
 #define xchg(ptr, v)		__atomic_exchange_n((ptr), (v), __ATOMIC_SEQ_CST)
-#define try_cmpxchg(ptr, oldp, new)						\
+/* Who wants to lose a race does something here. */
+__attribute__((__weak__)) void unit_race_point(void);
+
+#define try_cmpxchg(ptr, oldp, new) ({						\
+	if (unit_race_point)							\
+		unit_race_point();						\
 	__atomic_compare_exchange_n((ptr), (oldp), (new), false,		\
-				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
+				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); })
 #define cmpxchg(ptr, old, new) ({						\
 	__typeof__(*(ptr)) unit_old = (old);					\
 	try_cmpxchg(ptr, &unit_old, new);					\
