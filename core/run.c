@@ -137,20 +137,35 @@ static int run_loaded(struct umbra_vcpu *vcpu)
 	return r;
 }
 
+/*
+ * The thread's own mask is kept in real_blocked, so that a signal which only
+ * the mask of KVM_RUN lets through is left pending rather than acted upon.
+ */
+static void sigmask_set(struct umbra_vcpu *vcpu)
+{
+	if (vcpu->sigset_active)
+		sigprocmask(SIG_SETMASK, &vcpu->sigset, &current->real_blocked);
+}
+
+static void sigmask_restore(struct umbra_vcpu *vcpu)
+{
+	if (!vcpu->sigset_active)
+		return;
+	sigprocmask(SIG_SETMASK, &current->real_blocked, NULL);
+	sigemptyset(&current->real_blocked);
+}
+
 int umbra_vcpu_run(struct umbra_vcpu *vcpu)
 {
-	sigset_t saved;
 	int r;
 
-	if (vcpu->sigset_active)
-		sigprocmask(SIG_SETMASK, &vcpu->sigset, &saved);
+	sigmask_set(vcpu);
 	umbra_vcpu_load(vcpu);
 	fpu_swap_kvm_fpstate(&vcpu->guest_fpu, true);
 	vcpu->stat.fpu_reload++;
 	r = run_loaded(vcpu);
 	fpu_swap_kvm_fpstate(&vcpu->guest_fpu, false);
 	umbra_vcpu_put(vcpu);
-	if (vcpu->sigset_active)
-		sigprocmask(SIG_SETMASK, &saved, NULL);
+	sigmask_restore(vcpu);
 	return r;
 }
