@@ -6,6 +6,7 @@
  */
 #include <linux/kvm.h>
 #include <linux/mm.h>
+#include <linux/nospec.h>
 #include <linux/pagemap.h>
 #include <linux/swap.h>
 #include <linux/uaccess.h>
@@ -14,11 +15,13 @@
 #include <umbra/memslot.h>
 #include <umbra/mmu.h>
 
+/* The guest chooses @gpa: no load may go outside its slot, speculatively either. */
 static void __user *slot_user(const struct umbra_memslot *slot, gpa_t gpa)
 {
-	hva_t hva = umbra_memslot_hva(slot, umbra_gpa_to_gfn(gpa));
+	unsigned long i = umbra_gpa_to_gfn(gpa) - slot->base_gfn;
 
-	return (void __user *)(hva + offset_in_page(gpa));
+	i = array_index_nospec(i, slot->npages);
+	return (void __user *)(slot->hva + (i << PAGE_SHIFT) + offset_in_page(gpa));
 }
 
 /* Without mmap_lock and without faulting; try for write rights at once. */
