@@ -33,10 +33,10 @@ static __always_inline unsigned long vmcs_read_raw(unsigned long field)
 {
 	unsigned long value;
 
-	asm volatile goto("1: vmread %[field], %[value]\n\t"
-			  "jbe %l[failed]\n\t"
-			  _ASM_EXTABLE(1b, %l[failed])
-			  : [value] "=r" (value) : [field] "r" (field) : "cc" : failed);
+	asm_goto_output("1: vmread %[field], %[value]\n\t"
+			"jbe %l[failed]\n\t"
+			_ASM_EXTABLE(1b, %l[failed])
+			: [value] "=r" (value) : [field] "r" (field) : "cc" : failed);
 	return value;
 failed:
 	vmx_insn_failed("vmread", field);
