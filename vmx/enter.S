@@ -35,9 +35,12 @@ SYM_FUNC_START(umbra_vmx_enter)
 
 	cmp	(%rdi), %rsp
 	je	.Lstack_known
-	mov	%rsp, (%rdi)
 	mov	$HOST_RSP_FIELD, %eax
+.Lvmwrite:
 	vmwrite	%rsp, %rax
+	jbe	.Lfailed
+	_ASM_EXTABLE(.Lvmwrite, .Lfailed)
+	mov	%rsp, (%rdi)
 .Lstack_known:
 
 	mov	%rsi, %rax

@@ -13,19 +13,32 @@
 #include <linux/reboot.h>
 #include <linux/smp.h>
 #include <asm/msr.h>
+#include <asm/perf_event.h>
 #include <asm/tlbflush.h>
 #include <umbra/compat.h>
 
 #include "vmx.h"
 
-/* Guards vm_count; taken inside cpus_read_lock() and by hotplug callbacks. */
+/* Guards vm_count and rebooting; taken inside cpus_read_lock() and by hotplug callbacks. */
 static DEFINE_MUTEX(power_lock);
 static unsigned int vm_count;
+/* A reboot has turned VMX off for good. */
+static bool rebooting;
 static enum cpuhp_state hotplug_state;
 
 static DEFINE_PER_CPU(struct vmcs_page *, vmxon_page);
 /* This CPU is in VMX operation because of us; written with interrupts off. */
 static DEFINE_PER_CPU(bool, vmx_is_on);
+
+bool vmx_on_here(void)
+{
+	return raw_cpu_read(vmx_is_on);
+}
+
+bool vmx_rebooting(void)
+{
+	return READ_ONCE(rebooting);
+}
 
 static int power_on_here(void)
 {
@@ -42,9 +55,12 @@ static int power_on_here(void)
 		wrmsrl(MSR_IA32_FEAT_CTL,
 		       feat | FEAT_CTL_LOCKED | FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX);
 	page->revision = vmx_caps.revision;
+	/* On some CPUs Processor Trace and VMX exclude each other. */
+	intel_pt_handle_vmx(1);
 	cr4_set_bits(X86_CR4_VMXE);
 	if (vmx_vmxon(virt_to_phys(page))) {
 		cr4_clear_bits(X86_CR4_VMXE);
+		intel_pt_handle_vmx(0);
 		return -EIO;
 	}
 	__this_cpu_write(vmx_is_on, true);
@@ -59,6 +75,7 @@ static void power_off_here(void)
 	vmx_vmxoff();
 	cr4_clear_bits(X86_CR4_VMXE);
 	__this_cpu_write(vmx_is_on, false);
+	intel_pt_handle_vmx(0);
 }
 
 static void power_on_ipi(void *ret)
@@ -80,7 +97,9 @@ int umbra_vmx_get(void)
 
 	cpus_read_lock();
 	mutex_lock(&power_lock);
-	if (!vm_count) {
+	if (rebooting) {
+		r = -EBUSY;
+	} else if (!vm_count) {
 		on_each_cpu(power_on_ipi, &r, 1);
 		if (r)
 			on_each_cpu(power_off_ipi, NULL, 1);
@@ -110,7 +129,7 @@ static int cpu_goes_on(unsigned int cpu)
 	mutex_lock(&power_lock);
 	local_irq_save(flags);
 	r = vmx_caps_check_cpu();
-	if (!r && vm_count)
+	if (!r && vm_count && !rebooting)
 		r = power_on_here();
 	local_irq_restore(flags);
 	mutex_unlock(&power_lock);
@@ -149,7 +168,10 @@ UMBRA_SYSCORE_OPS(power_syscore, suspend, resume);
 static int on_reboot(struct notifier_block *nb, unsigned long action, void *data)
 {
 	/* Firmware hangs on some machines when it is entered in VMX operation. */
+	mutex_lock(&power_lock);
+	WRITE_ONCE(rebooting, true);
 	on_each_cpu(power_off_ipi, NULL, 1);
+	mutex_unlock(&power_lock);
 	return NOTIFY_OK;
 }
 

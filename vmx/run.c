@@ -217,6 +217,11 @@ int umbra_vmx_run_once(struct umbra_vcpu *vcpu)
 	int r;
 
 	preempt_disable();
+	/* VMX is off: this CPU goes offline and the task will be moved, or all do. */
+	if (unlikely(vmx->vmcs_cpu != smp_processor_id())) {
+		preempt_enable();
+		return vmx_rebooting() ? entry_failed(vmx) : VMX_RESUME_GUEST;
+	}
 	vmx_load_root(vmx);
 	if (vmx->event_pending)
 		vmx_events_inject(vmx);

@@ -10,6 +10,7 @@
 #include <linux/percpu.h>
 #include <linux/printk.h>
 #include <linux/smp.h>
+#include <asm/nospec-branch.h>
 
 #include "vmx.h"
 
@@ -18,6 +19,9 @@ static DEFINE_PER_CPU(struct vmx_vcpu *, current_vmcs);
 
 void vmx_insn_failed(const char *insn, unsigned long operand)
 {
+	/* After a reboot has turned VMX off, or on a CPU that goes offline. */
+	if (!vmx_on_here())
+		return;
 	pr_warn_ratelimited("umbra: %s of %#lx failed\n", insn, operand);
 }
 
@@ -75,6 +79,9 @@ void vmx_vmcs_load(struct vmx_vcpu *vmx, int cpu)
 
 	if (vmx->vmcs_cpu != cpu) {
 		vmx_vmcs_clear(vmx);
+		/* This CPU goes offline, and the task is about to be moved away. */
+		if (unlikely(!vmx_on_here()))
+			return;
 		local_irq_save(flags);
 		/* Pairs with the release in clear_here(). */
 		if (smp_load_acquire(&vmx->vmcs_cpu) < 0) {
@@ -87,6 +94,8 @@ void vmx_vmcs_load(struct vmx_vcpu *vmx, int cpu)
 	}
 	if (__this_cpu_read(current_vmcs) != vmx) {
 		vmx_vmptrld(vmx->vmcs_pa);
+		/* The last guest here may have trained branches for this one. */
+		indirect_branch_prediction_barrier();
 		__this_cpu_write(current_vmcs, vmx);
 	}
 }

@@ -311,6 +311,10 @@ enum vmx_handled {
 	VMX_RESUME_GUEST = 1,
 };
 
+/* power.c */
+bool vmx_on_here(void);
+bool vmx_rebooting(void);
+
 /* vmcs.c */
 void vmx_vmcs_load(struct vmx_vcpu *vmx, int cpu);
 void vmx_vmcs_clear(struct vmx_vcpu *vmx);
