@@ -32,6 +32,8 @@ long umbra_check_extension(struct umbra_call *call)
 	case KVM_CAP_BINARY_STATS_FD:
 	case UMBRA_CAP_PAGING_MODE:
 		return 1;
+	case KVM_CAP_MCE:
+		return UMBRA_MAX_MCE_BANKS;
 	case KVM_CAP_NR_VCPUS:
 		return min_t(unsigned int, num_online_cpus(), UMBRA_MAX_VCPUS);
 	case KVM_CAP_MAX_VCPUS:

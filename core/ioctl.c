@@ -56,6 +56,7 @@ static const struct ioctl_row system_rows[] = {
 	{ KVM_GET_VCPU_MMAP_SIZE, UMBRA_ARG_ZERO, sys_mmap_size },
 	{ KVM_GET_SUPPORTED_CPUID, UMBRA_OUT_E2BIG, umbra_cpuid_supported },
 	{ KVM_GET_MSR_INDEX_LIST, UMBRA_OUT_E2BIG, umbra_msrs_list },
+	{ KVM_X86_GET_MCE_CAP_SUPPORTED, 0, umbra_state_mce_supported },
 	{ KVM_GET_MSR_FEATURE_INDEX_LIST, UMBRA_OUT_E2BIG, umbra_msrs_feature_list },
 };
 
@@ -92,6 +93,8 @@ static const struct ioctl_row vcpu_rows[] = {
 	{ KVM_SET_VCPU_EVENTS, VCPU_LOADED, umbra_state_set_events },
 	{ KVM_GET_DEBUGREGS, VCPU_LOADED, umbra_state_get_debugregs },
 	{ KVM_SET_DEBUGREGS, VCPU_LOADED, umbra_state_set_debugregs },
+	{ KVM_X86_SETUP_MCE, VCPU_LOADED, umbra_state_mce_setup },
+	{ KVM_X86_SET_MCE, VCPU_LOADED, umbra_state_mce_inject },
 	{ KVM_INTERRUPT, VCPU_LOADED, umbra_state_interrupt },
 	{ KVM_NMI, VCPU_LOADED, umbra_state_nmi },
 	{ KVM_SET_SIGNAL_MASK, VCPU | UMBRA_ARG_RAW, umbra_state_signal_mask },

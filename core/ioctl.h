@@ -102,6 +102,9 @@ long umbra_state_get_debugregs(struct umbra_call *call);
 long umbra_state_set_debugregs(struct umbra_call *call);
 long umbra_state_interrupt(struct umbra_call *call);
 long umbra_state_nmi(struct umbra_call *call);
+long umbra_state_mce_supported(struct umbra_call *call);
+long umbra_state_mce_setup(struct umbra_call *call);
+long umbra_state_mce_inject(struct umbra_call *call);
 long umbra_state_signal_mask(struct umbra_call *call);
 long umbra_state_translate(struct umbra_call *call);
 

@@ -83,6 +83,22 @@ long umbra_state_nmi(struct umbra_call *call)
 	return umbra_vmx_queue_nmi(call->vcpu);
 }
 
+long umbra_state_mce_supported(struct umbra_call *call)
+{
+	*(u64 *)call->data = umbra_vmx_mce_supported();
+	return 0;
+}
+
+long umbra_state_mce_setup(struct umbra_call *call)
+{
+	return umbra_vmx_mce_setup(call->vcpu, *(u64 *)call->data);
+}
+
+long umbra_state_mce_inject(struct umbra_call *call)
+{
+	return umbra_vmx_mce_inject(call->vcpu, call->data);
+}
+
 /* The mask that holds during KVM_RUN; NULL: the thread's own. */
 long umbra_state_signal_mask(struct umbra_call *call)
 {

@@ -5,6 +5,7 @@
  */
 #include <linux/bitops.h>
 #include <linux/kvm.h>
+#include <asm/kvm_para.h>
 #include <asm/mtrr.h>
 #include <asm/msr.h>
 #include <asm/msr-index.h>
@@ -20,7 +21,8 @@ static const u32 msr_list[] = {
 	MSR_IA32_TSC, MSR_IA32_APICBASE, MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP,
 	MSR_IA32_SYSENTER_EIP, MSR_IA32_CR_PAT, MSR_STAR, MSR_LSTAR, MSR_CSTAR,
 	MSR_SYSCALL_MASK, MSR_KERNEL_GS_BASE, MSR_FS_BASE, MSR_GS_BASE, MSR_EFER,
-	MSR_TSC_AUX, MSR_IA32_MISC_ENABLE, MSR_MTRRdefType,
+	MSR_TSC_AUX, MSR_IA32_MISC_ENABLE, MSR_MTRRdefType, MSR_IA32_MCG_STATUS,
+	MSR_IA32_MCG_CTL,
 };
 
 /* Read and written by the guest without an exit. */
@@ -64,6 +66,7 @@ void vmx_msr_reset(struct vmx_vcpu *vmx)
 	vmcs_writel(GUEST_SYSENTER_ESP, 0);
 	vmcs_writel(GUEST_SYSENTER_EIP, 0);
 	vmx->misc_enable = MSR_IA32_MISC_ENABLE_FAST_STRING;
+	vmx_mce_reset(vmx);
 }
 
 static bool pat_valid(u64 pat)
@@ -151,11 +154,23 @@ static u64 *mtrr_slot(struct vmx_vcpu *vmx, u32 index)
 	}
 }
 
+/*
+ * The paravirtual MSRs are not offered and a guest's access faults, but QEMU
+ * writes the reset value, zero, to some of them whatever CPUID says.
+ */
+static bool is_pv_msr(u32 index)
+{
+	return index == MSR_KVM_WALL_CLOCK || index == MSR_KVM_SYSTEM_TIME ||
+	       (index >= MSR_KVM_WALL_CLOCK_NEW && index <= MSR_KVM_MIGRATION_CONTROL);
+}
+
 /* MSRs that read as a constant or as a value kept here. */
 static int get_plain(struct vmx_vcpu *vmx, u32 index, u64 *data)
 {
 	u64 *slot = mtrr_slot(vmx, index);
 
+	if (!slot)
+		slot = vmx_mce_msr(vmx, index);
 	if (slot) {
 		*data = *slot;
 		return 0;
@@ -179,8 +194,6 @@ static int get_plain(struct vmx_vcpu *vmx, u32 index, u64 *data)
 	case MSR_IA32_PLATFORM_ID:
 	case MSR_IA32_EBL_CR_POWERON:
 	case MSR_IA32_DEBUGCTLMSR:
-	case MSR_IA32_MCG_CAP:
-	case MSR_IA32_MCG_STATUS:
 	case MSR_SMI_COUNT:
 		*data = 0;
 		return 0;
@@ -227,6 +240,10 @@ int umbra_vmx_get_msr(struct umbra_vcpu *vcpu, u32 index, u64 *data, bool host)
 		*data = rdtsc() + vmx->tsc_offset;
 		return 0;
 	default:
+		if (host && is_pv_msr(index)) {
+			*data = 0;
+			return 0;
+		}
 		return get_plain(vmx, index, data);
 	}
 }
@@ -241,7 +258,7 @@ static int set_efer(struct vmx_vcpu *vmx, u64 data)
 	return 0;
 }
 
-static int set_plain(struct vmx_vcpu *vmx, u32 index, u64 data)
+static int set_plain(struct vmx_vcpu *vmx, u32 index, u64 data, bool host)
 {
 	u64 *slot = mtrr_slot(vmx, index);
 
@@ -263,10 +280,9 @@ static int set_plain(struct vmx_vcpu *vmx, u32 index, u64 data)
 	case MSR_IA32_UCODE_REV:
 		return 0;
 	case MSR_IA32_DEBUGCTLMSR:
-	case MSR_IA32_MCG_STATUS:
 		return data ? -EINVAL : 0;
 	default:
-		return -EINVAL;
+		return vmx_mce_set_msr(vmx, index, data, host);
 	}
 }
 
@@ -317,7 +333,9 @@ int umbra_vmx_set_msr(struct umbra_vcpu *vcpu, u32 index, u64 data, bool host)
 		set_tsc(vmx, data);
 		return 0;
 	default:
-		return set_plain(vmx, index, data);
+		if (host && is_pv_msr(index))
+			return data ? -EINVAL : 0;
+		return set_plain(vmx, index, data, host);
 	}
 }
 

@@ -4,6 +4,7 @@
 #define _UMBRA_VMX_PRIVATE_H
 
 #include <linux/list.h>
+#include <linux/nospec.h>
 #include <linux/io.h>
 #include <linux/sched.h>
 #include <asm/processor.h>
@@ -42,6 +43,20 @@ enum { UMSR_STAR, UMSR_LSTAR, UMSR_CSTAR, UMSR_FMASK, UMSR_TSC_AUX, NR_UMSRS };
 
 /* Variable MTRRs that a guest has; they have no effect under EPT. */
 #define UMBRA_NR_MTRRS		8
+
+/**
+ * struct vmx_mce - machine-check registers
+ * @cap: MCG_CAP; its low byte is how many of @bank exist
+ * @status: MCG_STATUS
+ * @ctl: MCG_CTL
+ * @bank: CTL, STATUS, ADDR, MISC of each
+ */
+struct vmx_mce {
+	u64 cap;
+	u64 status;
+	u64 ctl;
+	u64 bank[UMBRA_MAX_MCE_BANKS][4];
+};
 
 /* vmx->cached bits: the VMCS field has been read since the last exit... */
 #define CACHED_RIP		BIT(0)
@@ -134,6 +149,7 @@ struct vmx_host_segs {
  * @mtrr_def_type: MSR_MTRRdefType, kept for the guest
  * @mtrr_fixed: fixed-range MTRRs, kept for the guest
  * @mtrr_var: variable MTRRs, base and mask, kept for the guest
+ * @mce: machine-check registers
  * @io_size: bytes of the IN that user space completes
  * @loaded: between umbra_vmx_vcpu_load() and _put()
  */
@@ -191,6 +207,7 @@ struct vmx_vcpu {
 	u64 mtrr_def_type;
 	u64 mtrr_fixed[11];
 	u64 mtrr_var[2 * UMBRA_NR_MTRRS];
+	struct vmx_mce mce;
 	u8 io_size;
 	bool loaded;
 };
@@ -405,6 +422,11 @@ int vmx_handle_rdmsr(struct vmx_vcpu *vmx);
 int vmx_handle_wrmsr(struct vmx_vcpu *vmx);
 void vmx_msr_reset(struct vmx_vcpu *vmx);
 void vmx_msr_bitmap_init(struct vmx_vcpu *vmx);
+
+/* mce.c */
+void vmx_mce_reset(struct vmx_vcpu *vmx);
+u64 *vmx_mce_msr(struct vmx_vcpu *vmx, u32 index);
+int vmx_mce_set_msr(struct vmx_vcpu *vmx, u32 index, u64 data, bool host);
 
 /* regs.c */
 void vmx_regs_reset(struct vmx_vcpu *vmx);

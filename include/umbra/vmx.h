@@ -156,6 +156,25 @@ int umbra_vmx_set_apic_base(struct umbra_vcpu *vcpu, u64 base);
 const u32 *umbra_vmx_msr_list(unsigned int *nr);
 
 /**
+ * umbra_vmx_mce_supported() - KVM_X86_GET_MCE_CAP_SUPPORTED
+ */
+u64 umbra_vmx_mce_supported(void);
+
+/**
+ * umbra_vmx_mce_setup() - KVM_X86_SETUP_MCE
+ * @cap: MCG_CAP for the guest
+ *
+ * Return: 0, or -EINVAL for banks or features that are not supported.
+ */
+int umbra_vmx_mce_setup(struct umbra_vcpu *vcpu, u64 cap);
+
+/**
+ * umbra_vmx_mce_inject() - KVM_X86_SET_MCE
+ * Return: 0, or -EINVAL for a bank that is not there or a status without VAL.
+ */
+int umbra_vmx_mce_inject(struct umbra_vcpu *vcpu, const struct kvm_x86_mce *mce);
+
+/**
  * umbra_vmx_sync_paging() - bring vcpu->mmu.state up to date from the VMCS
  *
  * Before any call of umbra_mmu_translate*() outside the run loop.
