@@ -150,9 +150,9 @@ test_ends_early()
 	setsid "$testhost" -t 100 -- sh -c 'echo ready; sleep 1000000' >"$out/int.stdout" \
 		2>"$out/int.stderr" &
 	pid=$!
-	run limit -t 25 -- sh -c 'echo alive; sleep 1000000'
+	run limit -t 60 -- sh -c 'echo alive; sleep 1000000'
 	expect "the time limit has its exit status" 124 "$status"
-	has "and its message" "^testhost: the time limit is over \(25 s\)" "$out/limit.stderr"
+	has "and its message" "^testhost: the time limit is over \(60 s\)" "$out/limit.stderr"
 	has "the command ran until then" "^alive$" "$out/limit.stdout"
 	expect "the time limit leaves no process" 0 "$(left_in "$(run_dir limit)")"
 
