@@ -29,18 +29,24 @@
 /* Out of line: log the failure, rate-limited. */
 void vmx_insn_failed(const char *insn, unsigned long operand);
 
+/* VMREADs that failed and gave 0, until vmx_vmread_report() logs them. */
+extern unsigned int vmx_vmread_failures;
+void vmx_vmread_report(void);
+
+/* Not an asm goto: GCC before 12.4 breaks those that have outputs. */
 static __always_inline unsigned long vmcs_read_raw(unsigned long field)
 {
 	unsigned long value;
 
-	asm_goto_output("1: vmread %[field], %[value]\n\t"
-			"jbe %l[failed]\n\t"
-			_ASM_EXTABLE(1b, %l[failed])
-			: [value] "=r" (value) : [field] "r" (field) : "cc" : failed);
+	asm volatile("1: vmread %[field], %[value]\n\t"
+		     "ja 3f\n"
+		     "2: xor %k[value], %k[value]\n\t"
+		     "incl %[failures]\n"
+		     "3:\n\t"
+		     _ASM_EXTABLE(1b, 2b)
+		     : [value] "=r" (value), [failures] "+m" (vmx_vmread_failures)
+		     : [field] "r" (field) : "cc");
 	return value;
-failed:
-	vmx_insn_failed("vmread", field);
-	return 0;
 }
 
 static __always_inline void vmcs_write_raw(unsigned long field, unsigned long value)

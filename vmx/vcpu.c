@@ -105,6 +105,9 @@ void umbra_vmx_vcpu_load(struct umbra_vcpu *vcpu, int cpu)
 	}
 	vmx_host_save(vmx);
 	vmx->loaded = true;
+	/* Here, as at put time the scheduler's locks forbid printk(). */
+	if (unlikely(vmx_vmread_failures))
+		vmx_vmread_report();
 }
 
 void umbra_vmx_vcpu_put(struct umbra_vcpu *vcpu)

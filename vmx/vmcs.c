@@ -25,6 +25,16 @@ void vmx_insn_failed(const char *insn, unsigned long operand)
 	pr_warn_ratelimited("umbra: %s of %#lx failed\n", insn, operand);
 }
 
+unsigned int vmx_vmread_failures;
+
+void vmx_vmread_report(void)
+{
+	unsigned int nr = xchg(&vmx_vmread_failures, 0);
+
+	if (nr && vmx_on_here())
+		pr_warn_ratelimited("umbra: vmread failed %u times\n", nr);
+}
+
 void vmx_vmcs_lists_init(void)
 {
 	int cpu;
