@@ -58,16 +58,37 @@ bool umbra_leaf_allows(u64 spte, u32 access)
 	return !(access & UMBRA_ACC_FETCH) || !(spte & PT_NX);
 }
 
-bool umbra_leaf_maps(const u64 *sptep, gfn_t gfn, kvm_pfn_t pfn)
+bool umbra_leaf_maps(const u64 *sptep, const struct umbra_grant *grant, kvm_pfn_t pfn)
 {
-	return umbra_spte_present(fmt, *sptep) && umbra_spte_pfn(*sptep) == pfn &&
-	       umbra_shadow_leaf_gfn(umbra_spte_page(sptep), umbra_spte_index(sptep)) == gfn;
+	const struct umbra_shadow_page *sp = umbra_spte_page(sptep);
+	unsigned int index = umbra_spte_index(sptep);
+
+	if (!umbra_spte_present(fmt, *sptep) || umbra_spte_pfn(*sptep) != pfn)
+		return false;
+	/* All of a direct page has the rights of its role. */
+	if (!sp->entry)
+		return umbra_shadow_leaf_gfn(sp, index) == grant->gfn;
+	return sp->entry[index] == umbra_shadow_entry(grant->gfn, grant->access);
 }
 
 /* Does changing @old into @new take something away that a CPU may have cached? */
-static bool loses_rights(u64 old, u64 new)
+static bool loses(u64 old, u64 new)
 {
 	return (old & ~new & (PT_WRITE | PT_USER)) || (new & ~old & PT_NX);
+}
+
+void umbra_leaf_replace(struct umbra_mmu *mmu, u64 *sptep, u64 spte,
+			const struct umbra_grant *grant)
+{
+	struct umbra_shadow_page *sp = umbra_spte_page(sptep);
+	u64 old = *sptep;
+
+	if (sp->entry)
+		sp->entry[umbra_spte_index(sptep)] =
+			umbra_shadow_entry(grant->gfn, grant->access);
+	WRITE_ONCE(*sptep, spte);
+	if (loses(old, spte))
+		umbra_tlb_leftover(mmu);
 }
 
 void umbra_leaf_set(struct umbra_mmu_vcpu *vcpu, u64 *sptep, u64 spte,
@@ -78,16 +99,14 @@ void umbra_leaf_set(struct umbra_mmu_vcpu *vcpu, u64 *sptep, u64 spte,
 	unsigned int index = umbra_spte_index(sptep);
 	u64 old = *sptep;
 
-	if (umbra_leaf_maps(sptep, grant->gfn, umbra_spte_pfn(spte))) {
-		if (sp->entry)
-			sp->entry[index] = umbra_shadow_entry(grant->gfn, grant->access);
-		WRITE_ONCE(*sptep, spte);
-		if (loses_rights(old, spte))
-			umbra_tlb_debt(vcpu->mmu);
-		return;
-	}
-	if (umbra_spte_present(fmt, old))
+	if (umbra_spte_present(fmt, old)) {
+		if (umbra_spte_pfn(old) == umbra_spte_pfn(spte) &&
+		    umbra_shadow_leaf_gfn(sp, index) == grant->gfn) {
+			umbra_leaf_replace(vcpu->mmu, sptep, spte, grant);
+			return;
+		}
 		umbra_shadow_drop(vcpu->mmu, sptep);
+	}
 	if (umbra_rmap_count(rmap) >= RMAP_MAX)
 		umbra_shadow_drop_all(vcpu->mmu, rmap);
 	if (sp->entry)

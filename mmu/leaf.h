@@ -57,8 +57,49 @@ bool umbra_leaf_allows(u64 spte, u32 access);
 void umbra_leaf_set(struct umbra_mmu_vcpu *vcpu, u64 *sptep, u64 spte,
 		    const struct umbra_grant *grant, struct umbra_memslot *slot);
 
-/* Does @sptep map this page now? */
-bool umbra_leaf_maps(const u64 *sptep, gfn_t gfn, kvm_pfn_t pfn);
+/* The same for an entry that maps the page already, with other rights. */
+void umbra_leaf_replace(struct umbra_mmu *mmu, u64 *sptep, u64 spte,
+			const struct umbra_grant *grant);
+
+/* Was @sptep made from this grant and this host page? */
+bool umbra_leaf_maps(const u64 *sptep, const struct umbra_grant *grant, kvm_pfn_t pfn);
+
+/* Longest run of entries that are filled with one lookup in the host. */
+#define FILL_RUN	UMBRA_HOSTPAGES_MAX
+
+/**
+ * struct umbra_fill - entries of one table that are to be filled ahead of faults
+ * @vcpu: whose caches are used
+ * @sp: the table
+ * @stopped: nothing more can be filled
+ * @misses: lookups that found less than was asked for
+ * @first: index of the first entry of the run
+ * @nr: length of the run
+ * @slot: where the run's frames are
+ * @grant: per entry of the run
+ */
+struct umbra_fill {
+	struct umbra_mmu_vcpu *vcpu;
+	struct umbra_shadow_page *sp;
+	bool stopped;
+	unsigned int misses;
+	unsigned int first;
+	unsigned int nr;
+	struct umbra_memslot *slot;
+	struct umbra_grant grant[FILL_RUN];
+};
+
+/*
+ * Entries are added in rising order, none of them present; neighbours whose
+ * frames are neighbours too share a lookup. What the host does not have at hand
+ * is left out. Nothing is sure to be there before umbra_fill_flush().
+ *
+ * Context: mmu_lock held for write throughout.
+ */
+void umbra_fill_init(struct umbra_fill *f, struct umbra_mmu_vcpu *vcpu,
+		     struct umbra_shadow_page *sp);
+void umbra_fill_add(struct umbra_fill *f, unsigned int index, const struct umbra_grant *grant);
+void umbra_fill_flush(struct umbra_fill *f);
 
 /**
  * umbra_prefetch() - map more of a table than was asked for
@@ -66,7 +107,7 @@ bool umbra_leaf_maps(const u64 *sptep, gfn_t gfn, kvm_pfn_t pfn);
  * @index: the entry that was just installed
  *
  * Takes what the guest's table (or large page) grants and the host has at hand.
- * Context: mmu_lock held for write; the guest table is tracked.
+ * Context: mmu_lock held for write.
  */
 void umbra_prefetch(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp,
 		    unsigned int index);

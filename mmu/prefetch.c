@@ -19,117 +19,103 @@
 /* An aligned group around the fault, in pages; direct ones are cheap to find. */
 #define GROUP		8
 #define DIRECT_GROUP	32
-#define CHUNK		UMBRA_HOSTPAGES_MAX
 
 /* Give up after so many lookups that found less than was asked for. */
 #define MAX_MISSES	8
 
 static const struct umbra_format *const fmt = &umbra_format_shadow;
 
-/**
- * struct prefetch - one call of umbra_prefetch()
- * @vcpu: for its caches
- * @sp: the table
- * @reserved: umbra_gpte_always_reserved()
- * @misses: lookups that found too little, so far
- * @first: index of the first entry of the run
- * @nr: length of the run
- * @slot: where the run's frames are
- * @grant: per entry of the run
- */
-struct prefetch {
-	struct umbra_mmu_vcpu *vcpu;
-	struct umbra_shadow_page *sp;
-	u64 reserved;
-	unsigned int misses;
-
-	unsigned int first;
-	unsigned int nr;
-	struct umbra_memslot *slot;
-	struct umbra_grant grant[CHUNK];
-};
+void umbra_fill_init(struct umbra_fill *f, struct umbra_mmu_vcpu *vcpu,
+		     struct umbra_shadow_page *sp)
+{
+	lockdep_assert_held_write(&vcpu->mmu->lock);
+	f->vcpu = vcpu;
+	f->sp = sp;
+	f->misses = 0;
+	f->nr = 0;
+	/* A page that is being taken back must not be mapped again. */
+	f->stopped = vcpu->mmu->invalidate_count;
+}
 
 /* Return: false when rmap nodes have run out. */
-static bool install(struct prefetch *p, unsigned int i, const struct umbra_hostpage *hp,
+static bool install(struct umbra_fill *f, unsigned int i, const struct umbra_hostpage *hp,
 		    u32 *dirty)
 {
-	struct umbra_target t = { .gfn = p->grant[i].gfn, .slot = p->slot, .hp = *hp };
+	struct umbra_target t = { .gfn = f->grant[i].gfn, .slot = f->slot, .hp = *hp };
 	u64 spte;
 
-	if (!umbra_rmap_has_room(p->vcpu, umbra_slot_rmap(p->slot, t.gfn)))
+	if (!umbra_rmap_has_room(f->vcpu, umbra_slot_rmap(f->slot, t.gfn)))
 		return false;
-	spte = umbra_leaf_make(p->sp, &p->grant[i], &t, umbra_target_writable(&t));
+	spte = umbra_leaf_make(f->sp, &f->grant[i], &t, umbra_target_writable(&t));
 	if (spte & fmt->write)
 		*dirty |= 1u << i;
-	umbra_leaf_set(p->vcpu, &p->sp->spt[p->first + i], spte, &p->grant[i], p->slot);
+	umbra_leaf_set(f->vcpu, &f->sp->spt[f->first + i], spte, &f->grant[i], f->slot);
 	return true;
 }
 
-/* Map the run. Return: false to stop altogether. */
-static bool flush_run(struct prefetch *p)
+void umbra_fill_flush(struct umbra_fill *f)
 {
-	struct umbra_hostpage hp[CHUNK];
-	unsigned int i, got, nr = p->nr;
+	struct umbra_hostpage hp[FILL_RUN];
+	unsigned int i, got, nr = f->nr;
 	u32 dirty = 0;
-	bool more = true;
 
 	if (!nr)
-		return true;
-	p->nr = 0;
-	got = umbra_hostpages_get_present(p->slot, p->grant[0].gfn, nr,
-					  !(p->slot->flags & KVM_MEM_READONLY), hp);
-	for (i = 0; more && i < got; i++)
-		more = install(p, i, &hp[i], &dirty);
+		return;
+	f->nr = 0;
+	got = umbra_hostpages_get_present(f->slot, f->grant[0].gfn, nr,
+					  !(f->slot->flags & KVM_MEM_READONLY), hp);
+	for (i = 0; i < got && !f->stopped; i++)
+		f->stopped = !install(f, i, &hp[i], &dirty);
 	umbra_hostpages_put(hp, got, dirty);
-	if (got < nr && ++p->misses >= MAX_MISSES)
-		return false;
-	return more;
+	if (got < nr && ++f->misses == MAX_MISSES)
+		f->stopped = true;
 }
 
-/* Add the entry to the run, or begin a new one with it. */
-static bool add(struct prefetch *p, unsigned int index, const struct umbra_grant *grant)
+void umbra_fill_add(struct umbra_fill *f, unsigned int index, const struct umbra_grant *grant)
 {
-	bool joins = p->nr && index == p->first + p->nr &&
-		     grant->gfn == p->grant[p->nr - 1].gfn + 1 &&
-		     umbra_memslot_has(p->slot, grant->gfn);
+	bool joins = f->nr && f->nr < FILL_RUN && index == f->first + f->nr &&
+		     grant->gfn == f->grant[f->nr - 1].gfn + 1 &&
+		     umbra_memslot_has(f->slot, grant->gfn);
 
 	if (!joins) {
-		if (!flush_run(p))
-			return false;
-		p->slot = umbra_gfn_to_slot(p->vcpu->mmu, grant->gfn);
-		if (!p->slot || !p->slot->rmap)
-			return true;
-		p->first = index;
+		umbra_fill_flush(f);
+		f->slot = umbra_gfn_to_slot(f->vcpu->mmu, grant->gfn);
+		if (f->stopped || !f->slot || !f->slot->rmap)
+			return;
+		f->first = index;
 	}
-	p->grant[p->nr++] = *grant;
-	return true;
+	f->grant[f->nr++] = *grant;
 }
 
-static bool prefetch_chunk(struct prefetch *p, unsigned int first, unsigned int nr)
+static void prefetch_direct(struct umbra_fill *f, unsigned int first, unsigned int end)
 {
-	const struct umbra_shadow_page *sp = p->sp;
-	struct umbra_grant grant;
-	u64 gpte[CHUNK];
+	const struct umbra_shadow_page *sp = f->sp;
+	struct umbra_grant grant = { .access = sp->role.access, .dirty = !sp->role.clean };
 	unsigned int i;
 
-	if (!sp->role.direct &&
-	    umbra_guest_read_atomic(p->vcpu->mmu, umbra_gfn_to_gpa(sp->gfn) + first * sizeof(u64),
-				    gpte, nr * sizeof(u64)))
-		return false;
-	for (i = 0; i < nr; i++) {
-		if (umbra_spte_present(fmt, sp->spt[first + i]))
+	for (i = first; i < end; i++) {
+		if (umbra_spte_present(fmt, sp->spt[i]))
 			continue;
-		if (sp->role.direct) {
-			grant.gfn = sp->gfn + first + i;
-			grant.access = sp->role.access;
-			grant.dirty = !sp->role.clean;
-		} else if (!umbra_grant_read(sp, gpte[i], p->reserved, &grant)) {
-			continue;
-		}
-		if (!add(p, first + i, &grant))
-			return false;
+		grant.gfn = sp->gfn + i;
+		umbra_fill_add(f, i, &grant);
 	}
-	return flush_run(p);
+}
+
+static void prefetch_table(struct umbra_fill *f, unsigned int first, unsigned int nr)
+{
+	const struct umbra_shadow_page *sp = f->sp;
+	u64 reserved = umbra_gpte_always_reserved(f->vcpu);
+	struct umbra_grant grant;
+	u64 gpte[FILL_RUN];
+	unsigned int i;
+
+	if (umbra_guest_read_atomic(f->vcpu->mmu, umbra_gfn_to_gpa(sp->gfn) + first * sizeof(u64),
+				    gpte, nr * sizeof(u64)))
+		return;
+	for (i = 0; i < nr; i++)
+		if (!umbra_spte_present(fmt, sp->spt[first + i]) &&
+		    umbra_grant_read(sp, gpte[i], reserved, &grant))
+			umbra_fill_add(f, first + i, &grant);
 }
 
 void umbra_prefetch(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp,
@@ -137,18 +123,14 @@ void umbra_prefetch(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp,
 {
 	unsigned int nr = sp->role.direct ? DIRECT_GROUP : sp->scanned ? GROUP : TABLE_ENTRIES;
 	unsigned int first = index & ~(nr - 1), end = first + nr;
-	struct prefetch p;
+	struct umbra_fill f;
 
-	lockdep_assert_held_write(&vcpu->mmu->lock);
-	if (vcpu->mmu->invalidate_count)
-		return;
-	p.vcpu = vcpu;
-	p.sp = sp;
-	p.reserved = umbra_gpte_always_reserved(vcpu);
-	p.misses = 0;
-	p.nr = 0;
+	umbra_fill_init(&f, vcpu, sp);
 	sp->scanned = true;
-	for (; first < end; first += CHUNK)
-		if (!prefetch_chunk(&p, first, min_t(unsigned int, end - first, CHUNK)))
-			break;
+	if (sp->role.direct)
+		prefetch_direct(&f, first, end);
+	else
+		for (; first < end && !f.stopped; first += FILL_RUN)
+			prefetch_table(&f, first, min_t(unsigned int, end - first, FILL_RUN));
+	umbra_fill_flush(&f);
 }

@@ -42,7 +42,7 @@ bool umbra_rmap_has_room(const struct umbra_mmu_vcpu *vcpu, const struct umbra_r
 		return false;
 	if (node && node->nr < RMAP_NODE_SPTES)
 		return true;
-	return !head->val || vcpu->rmap_cache.nr;
+	return !head->val || vcpu->rmap_cache.nr > RMAP_RESERVE;
 }
 
 void umbra_rmap_add(struct umbra_mmu_vcpu *vcpu, struct umbra_rmap_head *head, u64 *sptep)

@@ -50,7 +50,13 @@ unsigned int umbra_rmap_count(const struct umbra_rmap_head *head);
 /* Any one member, NULL when empty. For loops that empty the set. */
 u64 *umbra_rmap_first(const struct umbra_rmap_head *head);
 
-/* Can one more be added with what @vcpu's rmap_cache has, and within RMAP_MAX? */
+/* Nodes that are left to faults: a leaf and the links of three levels. */
+#define RMAP_RESERVE		4
+
+/*
+ * For those who add more than they must: can one more be added within RMAP_MAX,
+ * and without touching the reserve of @vcpu's rmap_cache?
+ */
 bool umbra_rmap_has_room(const struct umbra_mmu_vcpu *vcpu, const struct umbra_rmap_head *head);
 
 /* @vcpu's rmap_cache must have a node, or the head room. */

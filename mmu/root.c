@@ -13,6 +13,7 @@
 #include "ept.h"
 #include "root.h"
 #include "shadow.h"
+#include "sync.h"
 #include "walk.h"
 
 /* Changes of these make the CPU forget linear translations. */
@@ -67,8 +68,9 @@ bool umbra_mmu_state_changed(struct umbra_mmu_vcpu *vcpu)
 	vcpu->seen_cr0 = s->cr0;
 	vcpu->seen_cr4 = s->cr4;
 	vcpu->seen_efer = s->efer;
-	/* umbra_mmu_load() puts the old root aside. */
-	if (switched || (family == UMBRA_FAMILY_SHADOW && role != vcpu->role))
+	/* umbra_mmu_load() puts the old root aside, or brings it up to date. */
+	if (switched || (family == UMBRA_FAMILY_SHADOW &&
+			 (role != vcpu->role || vcpu->flush_guest)))
 		vcpu->root = INVALID_PAGE;
 	vcpu->family = family;
 	vcpu->role = role;
@@ -141,6 +143,8 @@ static bool switch_root(struct umbra_mmu_vcpu *vcpu)
 		shelve(vcpu);
 		vcpu->shadow_root = sp;
 	}
+	if (sp)
+		umbra_sync_tree(vcpu, sp);
 	vcpu->root = sp ? umbra_table_pa(sp->spt) : INVALID_PAGE;
 	return sp;
 }
@@ -212,10 +216,20 @@ void umbra_mmu_set_cr3(struct umbra_mmu_vcpu *vcpu, bool noflush)
 	write_unlock(&vcpu->mmu->lock);
 }
 
-/* Every guest table with a shadow is tracked, so the shadow is up to date. */
+/* Other roots are brought up to date when they are loaded. */
 void umbra_mmu_invalidate_all(struct umbra_mmu_vcpu *vcpu)
 {
+	struct umbra_mmu *mmu = vcpu->mmu;
+	struct umbra_shadow_page *sp;
+
 	vcpu->flush_guest = true;
+	if (vcpu->family != UMBRA_FAMILY_SHADOW)
+		return;
+	write_lock(&mmu->lock);
+	sp = vcpu->shadow_root;
+	if (sp && !sp->role.invalid)
+		umbra_sync_tree(vcpu, sp);
+	write_unlock(&mmu->lock);
 }
 
 void umbra_root_invalidated(struct umbra_mmu *mmu, struct umbra_shadow_page *sp)

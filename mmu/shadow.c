@@ -8,6 +8,7 @@
 #include "root.h"
 #include "shadow.h"
 #include "slot.h"
+#include "sync.h"
 #include "tlb.h"
 #include "track.h"
 
@@ -61,8 +62,11 @@ struct umbra_shadow_page *umbra_shadow_get(struct umbra_mmu_vcpu *vcpu,
 	struct umbra_mmu *mmu = vcpu->mmu;
 	struct umbra_shadow_page *sp = umbra_shadow_find(mmu, gfn, role);
 
-	if (sp)
+	if (sp) {
+		/* No CPU knows it from where it is going to be linked. */
+		umbra_sync_tree(vcpu, sp);
 		return sp;
+	}
 	sp = umbra_cache_pop(&vcpu->sp_cache);
 	sp->role = role;
 	sp->gfn = gfn;
@@ -106,13 +110,15 @@ void umbra_shadow_drop(struct umbra_mmu *mmu, u64 *sptep)
 	u64 spte = xchg(sptep, SPTE_NONE);
 
 	lockdep_assert_held_write(&mmu->lock);
-	umbra_tlb_debt(mmu);
+	umbra_tlb_leftover(mmu);
 	sp->nr_present--;
 	if (umbra_spte_leaf(spte)) {
 		drop_leaf(mmu, sp, sptep);
 	} else {
 		struct umbra_shadow_page *child = umbra_spte_page(umbra_table_va(spte));
 
+		if (__test_and_clear_bit(umbra_spte_index(sptep), sp->unsync_map))
+			sp->unsync_links--;
 		WARN_ON_ONCE(!umbra_rmap_del(&child->parents, sptep));
 	}
 }
@@ -181,10 +187,12 @@ void umbra_shadow_zap(struct umbra_mmu *mmu, struct umbra_shadow_page *sp,
 	umbra_shadow_drop_all(mmu, &sp->parents);
 	hlist_del_init(&sp->hash_link);
 	list_del_init(&sp->link);
-	if (!sp->role.direct && !sp->role.empty)
+	if (sp->unsync)
+		mmu->shadow->nr_unsync--;
+	else if (!sp->role.direct && !sp->role.empty)
 		umbra_track_del(mmu, umbra_shadow_slot(mmu, sp->gfn), sp->gfn);
 	/* CPUs may hold links to the table that were dropped long ago. */
-	umbra_tlb_debt(mmu);
+	umbra_tlb_leftover(mmu);
 	sp->role.invalid = 1;
 	umbra_root_invalidated(mmu, sp);
 	if (!sp->root_count)

@@ -18,11 +18,19 @@
  * An entry that is present therefore agrees with the guest's, and what a walk
  * read without the lock need not be checked again where the shadow has it.
  *
+ * A page of level 1 may be left behind by its guest table (unsync): the table is
+ * then no longer tracked on its behalf, so that the guest writes to it without
+ * faults, and the entries are what the guest's were at some time since it last
+ * invalidated, which is all that the architecture promises. The links on the
+ * ways down to such a page are marked; what makes newer values visible follows
+ * the marks (sync.h). A single entry may be brought up to date meanwhile.
+ *
  * All of it is guarded by mmu_lock held for write.
  */
 #ifndef _UMBRA_MMU_SHADOW_H
 #define _UMBRA_MMU_SHADOW_H
 
+#include <linux/bitmap.h>
 #include <linux/list.h>
 #include <umbra/mmu.h>
 #include "rmap.h"
@@ -78,6 +86,9 @@ static_assert(sizeof(union umbra_role) == sizeof(u32));
  * @nr_present: present sptes in @spt
  * @writes: writes by the guest to its table since a fault last went through
  * @scanned: umbra_prefetch() has looked at the whole guest table
+ * @unsync: the guest table is not tracked for this page
+ * @unsync_links: how many bits of @unsync_map are set
+ * @unsync_map: links that lead to unsync pages, or have led there
  */
 struct umbra_shadow_page {
 	struct hlist_node hash_link;
@@ -91,6 +102,9 @@ struct umbra_shadow_page {
 	unsigned int nr_present;
 	unsigned int writes;
 	bool scanned;
+	bool unsync;
+	unsigned int unsync_links;
+	DECLARE_BITMAP(unsync_map, TABLE_ENTRIES);
 };
 
 #define SHADOW_HASH_BITS	10
@@ -101,12 +115,14 @@ struct umbra_shadow_page {
  * @active: pages in use, most recently used first
  * @nr_pages: pages in use, including invalid roots
  * @limit: pages allowed before the oldest are zapped
+ * @nr_unsync: pages that are unsync
  * @hash: buckets by gfn
  */
 struct umbra_shadow {
 	struct list_head active;
 	unsigned long nr_pages;
 	unsigned long limit;
+	unsigned long nr_unsync;
 	struct hlist_head hash[1 << SHADOW_HASH_BITS];
 };
 
@@ -144,7 +160,8 @@ struct umbra_shadow_page *umbra_shadow_find(struct umbra_mmu *mmu, gfn_t gfn,
 /**
  * umbra_shadow_get() - find or create
  *
- * A new page's table is tracked, and the debt of that is paid. @vcpu's caches
+ * A new page's table is tracked, and the debt of that is paid. One that is found
+ * is in line with the guest's tables, and so is what lies below. @vcpu's caches
  * are filled. For a page that is not direct, @slot holds @gfn.
  */
 struct umbra_shadow_page *umbra_shadow_get(struct umbra_mmu_vcpu *vcpu,
@@ -163,8 +180,8 @@ struct umbra_shadow_page *umbra_shadow_next(struct umbra_shadow *shadow, gfn_t g
 /**
  * umbra_shadow_drop() - clear a present spte, whatever it is
  *
- * Unhooks a leaf from its rmap, a link from its child's parents. Records a
- * debt.
+ * Unhooks a leaf from its rmap, a link from its child's parents. Leaves CPUs
+ * with what they know of it: umbra_mmu_flush() before relying on it being gone.
  */
 void umbra_shadow_drop(struct umbra_mmu *mmu, u64 *sptep);
 

@@ -19,10 +19,12 @@
  * second look at the guest's (see shadow.h). A walk that turns out to be old is
  * simply dropped: the guest faults again.
  */
+#include <linux/kvm.h>
 #include <umbra/hostmem.h>
 #include "fault.h"
 #include "leaf.h"
 #include "shadow.h"
+#include "sync.h"
 #include "track.h"
 #include "walk.h"
 
@@ -106,7 +108,8 @@ static int map_leaf(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 
 	if (!sp->role.direct && !gpte_unchanged(vcpu->mmu, walk, sp->role.level))
 		return UMBRA_FAULT_RETRY;
-	if (umbra_leaf_maps(sptep, t->gfn, t->hp.pfn) && umbra_leaf_allows(*sptep, fault->access))
+	/* An older entry may allow it and yet be refused: SMEP, SMAP. */
+	if (umbra_leaf_maps(sptep, &grant, t->hp.pfn) && umbra_leaf_allows(*sptep, fault->access))
 		return UMBRA_FAULT_SPURIOUS;
 	spte = umbra_leaf_make(sp, &grant, t, umbra_target_writable(t));
 	if (spte & fmt->write)
@@ -158,6 +161,20 @@ static bool self_map(const struct umbra_walk *walk)
 	return false;
 }
 
+/* Is the frame a guest table that cannot be left to the guest? */
+static bool is_table(struct umbra_mmu_vcpu *vcpu, gfn_t gfn)
+{
+	struct umbra_memslot *slot = umbra_gfn_to_slot(vcpu->mmu, gfn);
+	bool table;
+
+	if (!slot || !umbra_tracked(slot, gfn) || (slot->flags & KVM_MEM_READONLY))
+		return false;
+	write_lock(&vcpu->mmu->lock);
+	table = !umbra_unsync(vcpu->mmu, slot, gfn);
+	write_unlock(&vcpu->mmu->lock);
+	return table;
+}
+
 static int shadow_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 			const struct umbra_walk *walk)
 {
@@ -168,6 +185,10 @@ static int shadow_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 	};
 	int result;
 
+	if (t.write && is_table(vcpu, t.gfn)) {
+		fault->tracked = true;
+		return UMBRA_FAULT_EMULATE;
+	}
 	result = umbra_cache_topup(vcpu, UMBRA_FAMILY_SHADOW);
 	if (result)
 		return result;
@@ -193,6 +214,9 @@ int umbra_mmu_shadow_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *faul
 	if (umbra_walk(vcpu, fault->addr, fault->access, true, &walk)) {
 		vcpu->stat.pf_guest++;
 		fault->guest = walk.exc;
+		/* A #PF makes the CPU forget what it knows of the address. */
+		if (fault->access & UMBRA_ACC_PRESENT)
+			umbra_sync_gva(vcpu, fault->addr);
 		return UMBRA_FAULT_GUEST;
 	}
 	fault->gpa = walk.gpa;

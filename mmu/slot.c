@@ -103,7 +103,8 @@ void umbra_mmu_slot_retire(struct umbra_mmu *mmu, struct umbra_memslot *slot)
 static void zap_shadow_gfn(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn,
 			   struct list_head *dead)
 {
-	if (umbra_tracked(slot, gfn))
+	/* Those that are unsync do not show in slot->track. */
+	if (mmu->shadow)
 		umbra_track_zap(mmu, gfn, dead);
 	umbra_shadow_drop_all(mmu, umbra_slot_rmap(slot, gfn));
 }

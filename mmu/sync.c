@@ -1,63 +1,234 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Bringing the shadow in line with the guest's tables when the guest asks.
+ * Leaving shadow pages behind and bringing them back in line, see sync.h.
  *
- * Writes by vCPUs never leave it behind, as all guest tables with a shadow are
- * tracked. What user space or a device writes into guest memory is not seen,
- * and INVLPG is where a guest may rely on it.
+ *	root	  [ . . x . . ]		x: the link leads to an unsync page
+ *			|
+ *	level 3	  [ . x . . . ]
+ *		      |
+ *	level 2	  [ . . x x . ]
+ *			| |
+ *	level 1	      A   B		unsync: their guest tables are writable
+ *
+ * Bringing back protects all guest tables that are found below, pays once for
+ * it, and only then reads them: what a guest writes later faults.
+ *
+ * Entries that still agree with the guest's stay as they are, and those that
+ * only lose rights stay mapped. What the guest has put in place of others is
+ * mapped at once when the host has it at hand, since it is mostly used next.
+ *
+ * Tables that are tracked are compared too: what user space or a device writes
+ * into guest memory is not seen, and an invalidation is where a guest may rely
+ * on it.
  */
+#include <linux/minmax.h>
 #include <umbra/hostmem.h>
-#include "shadow.h"
+#include "leaf.h"
+#include "sync.h"
+#include "track.h"
 #include "walk.h"
+
+/* Bounds how long bringing them all back takes. */
+#define UNSYNC_MAX	512
 
 static const struct umbra_format *const fmt = &umbra_format_shadow;
 
-/* Could the leaf at @index still be made from the guest's entry? */
-static bool leaf_true(struct umbra_mmu_vcpu *vcpu, const struct umbra_shadow_page *sp,
-		      unsigned int index)
+/* A link to @sp that is marked already has the ways to it marked. */
+static void mark_links(struct umbra_shadow_page *sp)
 {
-	gpa_t gpa = umbra_gfn_to_gpa(sp->gfn) + index * sizeof(u64);
-	u32 access = sp->role.access;
-	u64 gpte;
+	struct umbra_rmap_iter it;
+	u64 *sptep;
 
-	if (umbra_guest_read_atomic(vcpu->mmu, gpa, &gpte, sizeof(gpte)))
+	umbra_rmap_for_each(sptep, &it, &sp->parents) {
+		struct umbra_shadow_page *parent = umbra_spte_page(sptep);
+
+		if (__test_and_set_bit(umbra_spte_index(sptep), parent->unsync_map))
+			continue;
+		if (!parent->unsync_links++)
+			mark_links(parent);
+	}
+}
+
+bool umbra_unsync(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn)
+{
+	struct umbra_shadow_page *sp, *next;
+
+	lockdep_assert_held_write(&mmu->lock);
+	umbra_shadow_for_each_gfn(sp, next, mmu->shadow, gfn)
+		if (!sp->unsync && sp->role.level > 1)
+			return false;
+	if (mmu->shadow->nr_unsync >= UNSYNC_MAX)
 		return false;
-	if (!(gpte & GPTE_PRESENT) || !(gpte & GPTE_ACCESSED) ||
-	    umbra_gpte_reserved(vcpu, gpte, sp->role.level))
+	umbra_shadow_for_each_gfn(sp, next, mmu->shadow, gfn) {
+		if (sp->unsync)
+			continue;
+		sp->unsync = true;
+		mmu->shadow->nr_unsync++;
+		mmu->stat.mmu_unsync++;
+		mark_links(sp);
+		umbra_track_del(mmu, slot, gfn);
+	}
+	return true;
+}
+
+/* Take from @spte what @grant does not have. Rights are not added. */
+static u64 reduce(u64 spte, const struct umbra_grant *grant)
+{
+	if (!(grant->access & WALK_ACC_WRITE) || !grant->dirty)
+		spte &= ~(PT_WRITE | PT_DIRTY);
+	spte &= ~(PT_USER | PT_NX);
+	if (grant->access & WALK_ACC_USER)
+		spte |= PT_USER;
+	if (!(grant->access & WALK_ACC_EXEC))
+		spte |= PT_NX;
+	return spte;
+}
+
+/* Return: false when the present entry is of no use any more. */
+static bool keep(struct umbra_mmu *mmu, struct umbra_shadow_page *sp, unsigned int index,
+		 const struct umbra_grant *grant)
+{
+	u64 old = sp->spt[index], was = sp->entry[index];
+	u64 entry = umbra_shadow_entry(grant->gfn, grant->access);
+
+	if (was == entry && (grant->dirty || !(old & PT_WRITE)))
+		return true;
+	if (umbra_shadow_leaf_gfn(sp, index) != grant->gfn)
 		return false;
-	if (!(gpte & GPTE_DIRTY) && (sp->spt[index] & fmt->write))
+	/* Made for a supervisor's write with CR0.WP = 0. */
+	if ((old & PT_WRITE) && !(was & WALK_ACC_WRITE))
 		return false;
-	if (!(gpte & GPTE_WRITE))
-		access &= ~WALK_ACC_WRITE;
-	if (!(gpte & GPTE_USER))
-		access &= ~WALK_ACC_USER;
-	if (gpte & GPTE_NX)
-		access &= ~WALK_ACC_EXEC;
-	return sp->entry[index] == umbra_shadow_entry(umbra_gpa_to_gfn(gpte & SPTE_ADDR), access);
+	umbra_leaf_replace(mmu, &sp->spt[index], reduce(old, grant), grant);
+	return true;
+}
+
+static void sync_entry(struct umbra_fill *f, unsigned int index, u64 gpte, u64 reserved)
+{
+	struct umbra_shadow_page *sp = f->sp;
+	struct umbra_grant grant;
+	bool granted = umbra_grant_read(sp, gpte, reserved, &grant);
+
+	if (umbra_spte_present(fmt, sp->spt[index])) {
+		if (granted && keep(f->vcpu->mmu, sp, index, &grant))
+			return;
+		umbra_shadow_drop(f->vcpu->mmu, &sp->spt[index]);
+	}
+	if (granted)
+		umbra_fill_add(f, index, &grant);
+}
+
+static void sync_entries(struct umbra_fill *f, unsigned int first, unsigned int nr)
+{
+	struct umbra_shadow_page *sp = f->sp;
+	u64 reserved = umbra_gpte_always_reserved(f->vcpu);
+	u64 gpte[FILL_RUN] = { };
+	unsigned int i;
+
+	/* What cannot be read has no entries. */
+	if (umbra_guest_read_atomic(f->vcpu->mmu, umbra_gfn_to_gpa(sp->gfn) + first * sizeof(u64),
+				    gpte, nr * sizeof(u64)))
+		memset(gpte, 0, sizeof(gpte));
+	for (i = 0; i < nr; i++)
+		sync_entry(f, first + i, gpte[i], reserved);
+	umbra_fill_flush(f);
+}
+
+static bool any_present(const struct umbra_shadow_page *sp, unsigned int first, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = first; i < first + nr; i++)
+		if (umbra_spte_present(fmt, sp->spt[i]))
+			return true;
+	return false;
+}
+
+static void sync_page(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp)
+{
+	struct umbra_fill f;
+	unsigned int first;
+
+	umbra_fill_init(&f, vcpu, sp);
+	for (first = 0; first < TABLE_ENTRIES; first += FILL_RUN)
+		if (any_present(sp, first, FILL_RUN))
+			sync_entries(&f, first, FILL_RUN);
+}
+
+/* Protect the guest's table again; it must not be read before the flush. */
+static void begin_sync(struct umbra_mmu *mmu, struct umbra_shadow_page *sp,
+		       struct list_head *todo)
+{
+	sp->unsync = false;
+	mmu->shadow->nr_unsync--;
+	umbra_track_begin(mmu, umbra_shadow_slot(mmu, sp->gfn), sp->gfn);
+	list_move_tail(&sp->link, todo);
+}
+
+/* Follow the marks, and take them away. */
+static void collect(struct umbra_mmu *mmu, struct umbra_shadow_page *sp, struct list_head *todo)
+{
+	unsigned int i;
+
+	if (sp->unsync)
+		begin_sync(mmu, sp, todo);
+	if (!sp->unsync_links)
+		return;
+	for_each_set_bit(i, sp->unsync_map, TABLE_ENTRIES)
+		collect(mmu, umbra_spte_page(umbra_table_va(sp->spt[i])), todo);
+	bitmap_zero(sp->unsync_map, TABLE_ENTRIES);
+	sp->unsync_links = 0;
+}
+
+void umbra_sync_tree(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp)
+{
+	struct umbra_mmu *mmu = vcpu->mmu;
+	LIST_HEAD(todo);
+
+	lockdep_assert_held_write(&mmu->lock);
+	if (!sp->unsync && !sp->unsync_links)
+		return;
+	collect(mmu, sp, &todo);
+	umbra_mmu_flush(mmu);
+	/* Pairs with the barrier in track_written(). */
+	smp_mb();
+	list_for_each_entry(sp, &todo, link)
+		sync_page(vcpu, sp);
+	list_splice(&todo, &mmu->shadow->active);
+}
+
+static void sync_gva(struct umbra_mmu_vcpu *vcpu, u64 gva)
+{
+	struct umbra_shadow_page *sp = vcpu->shadow_root;
+
+	while (sp && !sp->role.invalid) {
+		unsigned int index = umbra_table_index(gva >> UMBRA_PAGE_SHIFT, sp->role.level);
+		u64 spte = sp->spt[index];
+
+		if (sp->role.level == 1) {
+			struct umbra_fill f;
+
+			if (sp->role.direct)
+				return;
+			umbra_fill_init(&f, vcpu, sp);
+			sync_entries(&f, index, 1);
+			return;
+		}
+		if (!umbra_spte_present(fmt, spte) || umbra_spte_leaf(spte))
+			return;
+		sp = umbra_spte_page(umbra_table_va(spte));
+	}
+}
+
+void umbra_sync_gva(struct umbra_mmu_vcpu *vcpu, u64 gva)
+{
+	write_lock(&vcpu->mmu->lock);
+	sync_gva(vcpu, gva);
+	write_unlock(&vcpu->mmu->lock);
 }
 
 void umbra_mmu_invlpg(struct umbra_mmu_vcpu *vcpu, u64 gva)
 {
-	struct umbra_mmu *mmu = vcpu->mmu;
-	struct umbra_shadow_page *sp;
-
 	vcpu->stat.invlpg++;
-	if (vcpu->family != UMBRA_FAMILY_SHADOW)
-		return;
-	write_lock(&mmu->lock);
-	sp = vcpu->shadow_root;
-	while (sp) {
-		unsigned int index = umbra_table_index(gva >> UMBRA_PAGE_SHIFT, sp->role.level);
-		u64 spte = sp->spt[index];
-
-		if (!umbra_spte_present(fmt, spte))
-			break;
-		if (umbra_spte_leaf(spte)) {
-			if (sp->entry && !leaf_true(vcpu, sp, index))
-				umbra_shadow_drop(mmu, &sp->spt[index]);
-			break;
-		}
-		sp = umbra_spte_page(umbra_table_va(spte));
-	}
-	write_unlock(&mmu->lock);
+	if (vcpu->family == UMBRA_FAMILY_SHADOW)
+		umbra_sync_gva(vcpu, gva);
 }

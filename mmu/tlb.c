@@ -4,21 +4,40 @@
  */
 #include "tlb.h"
 
+/* Others may do the same at the same time; the newest counts. */
+static void advance(atomic64_t *counter, u64 to)
+{
+	u64 from = atomic64_read(counter);
+
+	while (from < to) {
+		u64 seen = atomic64_cmpxchg(counter, from, to);
+
+		if (seen == from)
+			break;
+		from = seen;
+	}
+}
+
+/* Whoever finds the leftovers collected also finds the debt. */
+static void collect_leftovers(struct umbra_mmu *mmu)
+{
+	u64 leftovers = atomic64_read(&mmu->tlb_leftovers);
+
+	if (atomic64_read(&mmu->tlb_collected) == leftovers)
+		return;
+	umbra_tlb_debt(mmu);
+	advance(&mmu->tlb_collected, leftovers);
+}
+
 void umbra_mmu_flush(struct umbra_mmu *mmu)
 {
-	u64 gen = atomic64_read(&mmu->tlb_gen);
-	u64 paid = atomic64_read(&mmu->tlb_paid);
+	u64 gen;
 
-	if (paid >= gen)
+	collect_leftovers(mmu);
+	gen = atomic64_read(&mmu->tlb_gen);
+	if (atomic64_read(&mmu->tlb_paid) >= gen)
 		return;
 	mmu->ops->kick_all(mmu);
 	mmu->stat.remote_tlb_flush++;
-	/* Others may pay at the same time; the newest payment counts. */
-	while (paid < gen) {
-		u64 seen = atomic64_cmpxchg(&mmu->tlb_paid, paid, gen);
-
-		if (seen == paid)
-			break;
-		paid = seen;
-	}
+	advance(&mmu->tlb_paid, gen);
 }

@@ -30,7 +30,7 @@
 
 static const struct umbra_format *const fmt = &umbra_format_shadow;
 
-void umbra_track_add(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn)
+void umbra_track_begin(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn)
 {
 	u16 *track = &slot->track[gfn - slot->base_gfn];
 
@@ -39,8 +39,13 @@ void umbra_track_add(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gf
 	if (*track == 1) {
 		umbra_ept_write_protect(mmu, gfn, gfn + 1);
 		umbra_shadow_write_protect(mmu, slot, gfn);
-		umbra_mmu_flush(mmu);
 	}
+}
+
+void umbra_track_add(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn)
+{
+	umbra_track_begin(mmu, slot, gfn);
+	umbra_mmu_flush(mmu);
 	/* Pairs with the barrier in track_written(). */
 	smp_mb();
 }
@@ -114,6 +119,8 @@ static void track_written(struct umbra_mmu *mmu, gpa_t gpa, unsigned int len)
 	write_lock(&mmu->lock);
 	mmu->stat.mmu_pte_write++;
 	umbra_shadow_for_each_gfn(sp, next, mmu->shadow, gfn) {
+		if (sp->unsync)
+			continue;
 		if (++sp->writes >= FLOOD_WRITES) {
 			mmu->stat.mmu_flooded++;
 			umbra_shadow_zap(mmu, sp, &dead);

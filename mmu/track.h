@@ -29,6 +29,12 @@ static inline bool umbra_tracked(const struct umbra_memslot *slot, gfn_t gfn)
  */
 void umbra_track_add(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn);
 
+/*
+ * The same without waiting: the caller pays with umbra_mmu_flush(), which is
+ * and a full barrier, before it reads @gfn.
+ */
+void umbra_track_begin(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn);
+
 /* @slot may be NULL: then the frame's slot is gone and nothing counts. */
 void umbra_track_del(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn);
 

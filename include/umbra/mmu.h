@@ -169,6 +169,9 @@ struct umbra_mmu_vcpu_stat {
  * @tlb_gen: the newest flush debt. A vCPU whose own tlb_gen differs flushes
  *	everything of the VM before it enters the guest
  * @tlb_paid: newest generation for which kick_all() has returned
+ * @tlb_leftovers: counts entries that CPUs may know although they have followed
+ *	the guest's tables (@lock for write)
+ * @tlb_collected: how many of them have become a debt
  * @invalidate_seq: grows when an invalidation ends (write: @lock for write)
  * @invalidate_count: invalidations in progress (@lock for write)
  * @invalidate_start: first hva of the union of those in progress
@@ -190,6 +193,8 @@ struct umbra_mmu {
 
 	atomic64_t tlb_gen;
 	atomic64_t tlb_paid;
+	atomic64_t tlb_leftovers;
+	atomic64_t tlb_collected;
 
 	unsigned long invalidate_seq;
 	long invalidate_count;

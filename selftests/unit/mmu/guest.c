@@ -278,6 +278,9 @@ static enum progress handle(struct cpu *cpu, const struct guest_access *a,
 		break;
 	case UMBRA_FAULT_GUEST:
 		check_guest_fault(cpu, ra, fault);
+		/* The CPU has forgotten the address; so must the shadow have. */
+		if (fault->access & UMBRA_ACC_PRESENT)
+			cpu->flushed_gva[a->gva_nr] = ++now;
 		progress = DONE;
 		break;
 	case -ENOMEM:

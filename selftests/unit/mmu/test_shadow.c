@@ -269,14 +269,15 @@ static void scene_tracking(void)
 	set_entry(3, 0, 4 << 12 | PTE);
 	set_entry(4, 0, 20 << 12 | PTE);
 	set_entry(4, 1, 5 << 12 | PTE);	/* an ordinary page, so far */
-	set_entry(4, 2, 4 << 12 | PTE);	/* the table itself */
+	set_entry(4, 2, 3 << 12 | PTE);	/* the table above */
 	ok(works(0x1000, UMBRA_ACC_WRITE), "a frame that is no table is written directly");
 	ok(works(0, 0) && touch(0x2000, UMBRA_ACC_WRITE, &fault) == UMBRA_FAULT_EMULATE &&
-	   fault.tracked && fault.self_map && fault.gpa == 0x4000, "a table through itself is not");
+	   fault.tracked && fault.self_map && fault.gpa == 0x3000, "a table through itself is not");
 	ok(works(0x2000, 0), "but read");
-	emulated_write(0x3008, 5 << 12 | PTE);	/* now it becomes a table */
-	set_entry(5, 0, 20 << 12 | PTE);
-	ok(works(0x200000, 0) && touch(0x1000, UMBRA_ACC_WRITE, &fault) == UMBRA_FAULT_EMULATE &&
+	set_entry(5, 0, 6 << 12 | PTE);
+	set_entry(6, 0, 20 << 12 | PTE);
+	emulated_write(0x2008, 5 << 12 | PTE);	/* now it becomes a table of level 2 */
+	ok(works(1 << 30, 0) && touch(0x1000, UMBRA_ACC_WRITE, &fault) == UMBRA_FAULT_EMULATE &&
 	   fault.tracked && !fault.self_map, "a frame that becomes a table is tracked");
 	{
 		int idx = srcu_read_lock(&mmu->srcu);
@@ -288,10 +289,58 @@ static void scene_tracking(void)
 	ok(works(0x1000, UMBRA_ACC_WRITE), "then it is written directly");
 	works(0, 0);
 	for (unsigned int i = 0; i < 16; i++)
-		emulated_write(0x4000 + 8 * (100 + i), 20 << 12 | PTE);
+		emulated_write(0x3000 + 8 * (100 + i), 20 << 12 | PTE);
 	ok(mmu->stat.mmu_flooded, "a flood of writes zaps the shadow");
 	ok(works(0, UMBRA_ACC_WRITE), "and it is built again");
 	vm_destroy("tracking");
+}
+
+/* Where a page of ram[] is what a read finds, with no fault in between. */
+static bool reads(u64 gva, gfn_t gfn)
+{
+	struct hw_access hw = { .addr = gva, .gva_nr = (gva >> 12) % NR_GVAS };
+	kvm_pfn_t pfn;
+	u32 code;
+
+	return works(gva, 0) && !cpu_enter(cpu) && hw_linear(cpu, &hw, &pfn, &code) &&
+	       (int)pfn_to_ram(pfn, false) == gfn_to_page(gfn, false, NULL);
+}
+
+static void scene_unsync(void)
+{
+	u64 unsync;
+
+	vm_create(UMBRA_POLICY_SHADOW);
+	long_mode();
+	set_entry(3, 0, 4 << 12 | PTE);
+	set_entry(3, 1, 4 << 12 | PTE);		/* two ways to the same table */
+	set_entry(4, 0, 20 << 12 | PTE);
+	set_entry(4, 1, 21 << 12 | PTE);
+	set_entry(4, 2, 4 << 12 | PTE);		/* the table itself */
+	ok(reads(0, 20) && reads(0x1000, 21) && reads(0x201000, 21), "a table is shadowed");
+	ok(works(0x2000, UMBRA_ACC_WRITE) && mmu->shadow->nr_unsync == 1,
+	   "written through itself, it goes out of sync");
+	set_entry(4, 0, 22 << 12 | PTE);
+	set_entry(4, 1, 23 << 12 | PTE);
+	ok(reads(0, 20), "the old translation may stay");
+	guest_invlpg(cpu, 0);
+	ok(reads(0, 22) && reads(0x1000, 21), "until INVLPG, which brings in one entry");
+	ok(mmu->shadow->nr_unsync == 1, "and leaves the table writable");
+	set_entry(4, 0, 0);
+	guest_set_cr3(cpu, 1 << 12, false);
+	ok(!mmu->shadow->nr_unsync, "CR3 puts an end to it");
+	ok(reads(0x1000, 23) && touch(0, 0, NULL) == UMBRA_FAULT_GUEST, "and brings in all");
+	ok(works(0x2000, UMBRA_ACC_WRITE), "it begins anew");
+	set_entry(4, 1, 24 << 12 | PTE);
+	guest_flush_all(cpu);
+	ok(reads(0x201000, 24), "so does a flush of everything");
+	unsync = mmu->stat.mmu_unsync;
+	works(0x2000, UMBRA_ACC_WRITE);
+	set_entry(4, 1, 25 << 12 | PTE);
+	emulated_write(0x3010, 4 << 12 | PTE);
+	ok(reads(0x401000, 25) && mmu->stat.mmu_unsync == unsync + 1,
+	   "and a new link to the table");
+	vm_destroy("unsync");
 }
 
 /* Device memory may be replaced without a word from the notifier. */
@@ -343,6 +392,7 @@ int main(void)
 	scene_roots();
 	scene_limit();
 	scene_tracking();
+	scene_unsync();
 	scene_silent_replacement();
 	return tap_done();
 }

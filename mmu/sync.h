@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Shadow pages that are left behind by their guest tables, and brought back in
+ * line when the guest invalidates. See shadow.h.
+ */
+#ifndef _UMBRA_MMU_SYNC_H
+#define _UMBRA_MMU_SYNC_H
+
+#include "shadow.h"
+
+/**
+ * umbra_unsync() - let the guest write to a table of level 1
+ * @slot: the slot that holds @gfn
+ * @gfn: a tracked frame
+ *
+ * Return: true when the frame is no longer tracked; false when a shadow of a
+ * higher level needs it to be, or when there are too many already.
+ * Context: mmu_lock held for write.
+ */
+bool umbra_unsync(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn);
+
+/**
+ * umbra_sync_tree() - bring a page and all below it in line with the guest
+ *
+ * What a guest may rely on when it loads CR3, flushes everything, or links a
+ * table.
+ * Context: mmu_lock held for write.
+ */
+void umbra_sync_tree(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp);
+
+/**
+ * umbra_sync_gva() - bring the entry of one address in line with the guest
+ *
+ * Context: takes mmu_lock.
+ */
+void umbra_sync_gva(struct umbra_mmu_vcpu *vcpu, u64 gva);
+
+#endif /* _UMBRA_MMU_SYNC_H */
