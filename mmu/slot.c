@@ -37,8 +37,9 @@ static int alloc_arrays(struct umbra_memslot *slot)
 	struct umbra_rmap_head *rmap;
 	u16 *track;
 
-	rmap = __vcalloc(slot->npages, sizeof(*rmap), GFP_KERNEL_ACCOUNT);
-	track = __vcalloc(slot->npages, sizeof(*track), GFP_KERNEL_ACCOUNT);
+	/* User space may ask for more than there is: that is no news for the log. */
+	rmap = __vcalloc(slot->npages, sizeof(*rmap), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	track = __vcalloc(slot->npages, sizeof(*track), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!rmap || !track) {
 		vfree(rmap);
 		vfree(track);
