@@ -15,8 +15,9 @@ int umbra_dirty_alloc(struct umbra_memslot *slot)
 {
 	if (!(slot->flags & KVM_MEM_LOG_DIRTY_PAGES))
 		return 0;
+	/* User space may ask for more than there is: that is no news for the log. */
 	slot->dirty_bitmap = kvcalloc(2 * BITS_TO_LONGS(slot->npages), sizeof(long),
-				      GFP_KERNEL_ACCOUNT);
+				      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	return slot->dirty_bitmap ? 0 : -ENOMEM;
 }
 

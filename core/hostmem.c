@@ -46,67 +46,46 @@ static int get_slow(hva_t hva, bool write, struct umbra_hostpage *out)
 	return 0;
 }
 
+/* Read the host's entry; fault it in when it is absent or lacks the right to write. */
+static int follow_or_fault(struct vm_area_struct *vma, hva_t hva, bool write,
+			   struct umbra_hostpage *out, bool *unlocked)
+{
+	unsigned long pfn;
+	int ret;
+
+	if (umbra_follow_pfnmap(vma, hva, &pfn, &out->writable) || (write && !out->writable)) {
+		ret = fixup_user_fault(vma->vm_mm, hva, write ? FAULT_FLAG_WRITE : 0, unlocked);
+		/* After an unlock @vma may be gone: the caller begins anew. */
+		if (ret || *unlocked)
+			return ret;
+		if (umbra_follow_pfnmap(vma, hva, &pfn, &out->writable) ||
+		    (write && !out->writable))
+			return -EFAULT;
+	}
+	out->pfn = pfn;
+	out->page = NULL;
+	return 0;
+}
+
 /* Device memory and the like: no page to hold, the mmu_notifier guards it. */
 static int get_pfnmap(hva_t hva, bool write, struct umbra_hostpage *out)
 {
 	struct mm_struct *mm = current->mm;
 	struct vm_area_struct *vma;
-	unsigned long pfn;
 	bool unlocked;
 	int ret;
 
 	mmap_read_lock(mm);
-retry:
-	unlocked = false;
-	ret = -EFAULT;
-	vma = vma_lookup(mm, hva);
-	if (!vma || !(vma->vm_flags & (VM_IO | VM_PFNMAP)) ||
-	    !(vma->vm_flags & (write ? VM_WRITE : VM_READ)))
-		goto out;
-	ret = umbra_follow_pfnmap(vma, hva, &pfn, &out->writable);
-	if (ret || (write && !out->writable)) {
-		ret = fixup_user_fault(mm, hva, write ? FAULT_FLAG_WRITE : 0, &unlocked);
-		if (unlocked && !ret)
-			goto retry;
-		if (!ret)
-			ret = umbra_follow_pfnmap(vma, hva, &pfn, &out->writable);
-		if (!ret && write && !out->writable)
-			ret = -EFAULT;
-	}
-	if (ret)
-		goto out;
-	out->pfn = pfn;
-	out->page = NULL;
-out:
+	do {
+		unlocked = false;
+		ret = -EFAULT;
+		vma = vma_lookup(mm, hva);
+		if (vma && vma->vm_flags & (VM_IO | VM_PFNMAP) &&
+		    vma->vm_flags & (write ? VM_WRITE : VM_READ))
+			ret = follow_or_fault(vma, hva, write, out, &unlocked);
+	} while (!ret && unlocked);
 	mmap_read_unlock(mm);
 	return ret;
-}
-
-int umbra_hostpage_bring_in(const struct umbra_memslot *slot, gfn_t gfn, bool write,
-			    struct umbra_hostpage *out)
-{
-	hva_t hva = umbra_memslot_hva(slot, gfn);
-	bool readonly = slot->flags & KVM_MEM_READONLY;
-	struct umbra_hostpage again;
-	int ret;
-
-	if (write && readonly)
-		return -EFAULT;
-	ret = get_slow(hva, write, out);
-	if (ret == -EFAULT || ret == -EINVAL)
-		ret = get_pfnmap(hva, write, out);
-	if (ret)
-		return ret;
-	if (readonly) {
-		out->writable = false;
-		return 0;
-	}
-	/* Brought in for reading: a private page may be writable now. */
-	if (!out->writable && out->page && get_fast(hva, &again)) {
-		umbra_hostpage_put(out, false);
-		*out = again;
-	}
-	return 0;
 }
 
 int umbra_hostpage_get(const struct umbra_memslot *slot, gfn_t gfn, bool write,

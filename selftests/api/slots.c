@@ -156,6 +156,18 @@ TEST_F(slots, huge_slot)
 	EXPECT_EQ(0, api_slot(self->vm, 0, 0, 0, 0, NULL));
 }
 
+/* Taken or refused, but not worth a line in the kernel log. */
+TEST_F(slots, larger_than_the_host)
+{
+	long ret;
+
+	if (!self->umbra)
+		SKIP(return, "stock KVM writes to the log");
+	ret = api_slot(self->vm, 0, KVM_MEM_LOG_DIRTY_PAGES, 0, 1ULL << 39, (void *)(1UL << 40));
+	EXPECT_TRUE(!ret || ret == -ENOMEM);
+	EXPECT_EQ(ret ? -EINVAL : 0, api_slot(self->vm, 0, 0, 0, 0, NULL));
+}
+
 /* Many, created in an order that is neither up nor down. */
 TEST_F(slots, many)
 {
