@@ -88,6 +88,33 @@ static int get_pfnmap(hva_t hva, bool write, struct umbra_hostpage *out)
 	return ret;
 }
 
+int umbra_hostpage_bring_in(const struct umbra_memslot *slot, gfn_t gfn, bool write,
+			    struct umbra_hostpage *out)
+{
+	hva_t hva = umbra_memslot_hva(slot, gfn);
+	bool readonly = slot->flags & KVM_MEM_READONLY;
+	struct umbra_hostpage again;
+	int ret;
+
+	if (write && readonly)
+		return -EFAULT;
+	ret = get_slow(hva, write, out);
+	if (ret == -EFAULT)
+		ret = get_pfnmap(hva, write, out);
+	if (ret)
+		return ret;
+	if (readonly) {
+		out->writable = false;
+		return 0;
+	}
+	/* Brought in for reading: a private page may be writable now. */
+	if (!out->writable && out->page && get_fast(hva, &again)) {
+		umbra_hostpage_put(out, false);
+		*out = again;
+	}
+	return 0;
+}
+
 int umbra_hostpage_get(const struct umbra_memslot *slot, gfn_t gfn, bool write,
 		       struct umbra_hostpage *out)
 {
