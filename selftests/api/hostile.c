@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <time.h>
@@ -134,7 +135,7 @@ struct shared {
 	int sys;
 	int vm;
 	int vcpu;
-	_Atomic bool stop;
+	atomic_bool stop;
 	char *mem;
 };
 

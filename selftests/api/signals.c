@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/time.h>
 #include "api.h"
 #include <kselftest_harness.h>
@@ -90,7 +91,7 @@ TEST_F(signals, blocked_by_the_mask)
 struct runner {
 	struct machine *m;
 	long ret;
-	_Atomic bool started;
+	atomic_bool started;
 };
 
 static void *run_thread(void *arg)
