@@ -41,9 +41,10 @@ static bool get(struct umbra_around *around, struct umbra_target *t, bool write)
 	t->hp = *hp;
 	around->after = nr - 1;
 	if (around->first < t->gfn)
-		around->before =
-			umbra_hostpages_get_present(t->slot, around->first, t->gfn - around->first,
-						    write, umbra_around_page(around, around->first));
+		around->before = umbra_hostpages_get_present(t->slot, around->first,
+							     t->gfn - around->first, write,
+							     umbra_around_page(around,
+									       around->first));
 	return true;
 }
 
