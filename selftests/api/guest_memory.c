@@ -265,6 +265,29 @@ TEST_F(memory, of_a_device)
 	ASSERT_EQ(0, munmap(rom, PAGE));
 }
 
+/* Beyond the visible text of a VGA screen. */
+TEST_F(memory, of_a_device_that_can_be_written)
+{
+	int fd = open("/dev/mem", O_RDWR | O_CLOEXEC);
+	const u64 cell = 2 * GPA + 4090;
+	u8 *vga;
+
+	if (fd < 0)
+		SKIP(return, "no /dev/mem");
+	vga = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0xb8000);
+	if (vga == MAP_FAILED)
+		SKIP(return, "/dev/mem does not give the screen");
+	vga[4090] = 0x12;
+	if (vga[4090] != 0x12)
+		SKIP(return, "no VGA screen");
+	ASSERT_EQ(0, api_slot(self->m.vm.fd, SLOT + 1, 0, 2 * GPA, PAGE, vga));
+	PEEK(cell, 0x12);
+	POKE(cell, 0x34);
+	EXPECT_EQ(0x34, vga[4090]);
+	ASSERT_EQ(0, munmap(vga, PAGE));
+	EXPECT_EQ(-EFAULT, machine_poke(&self->m, cell, 0x56));
+}
+
 /* Exit with everything mapped; the mm goes before the fds do. */
 TEST_F(memory, process_ends_in_any_order)
 {
