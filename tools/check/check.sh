@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # check.sh [STAGE...]: the whole gate, or some stages of it. Each stage prints
 # TAP into build/check/STAGE.tap, which is shown when the stage is done; two run
-# at a time. The last line is "N passed, N failed", with ", N skipped" if any.
+# at a time. The last line is "N passed, N failed".
 # Documentation/testing.rst says what each stage is for.
 set -u
 
@@ -102,7 +102,6 @@ if [ ${#failures[@]} -gt 0 ]; then
 	echo "# failures:"
 	printf '# %s\n' "${failures[@]}"
 fi
-total="$passed passed, $failed failed"
-[ $skipped -eq 0 ] || total+=", $skipped skipped"
-echo "$total"
+echo "# $skipped skipped, $SECONDS s"
+echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]
