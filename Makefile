@@ -60,7 +60,7 @@ sparse: shadow-tree deps-sparse
 style: deps-style
 	@tools/check/style.sh
 
-headers: shadow-tree
+headers: shadow-tree source-tree
 	@tools/check/headers.sh $(KDIR) $(TOP)/build/headers/$(KERNEL)
 
 docs: deps-docs

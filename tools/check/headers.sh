@@ -53,22 +53,31 @@ kernel_headers()
 		"$(grep warning: "$dir/log")"
 }
 
-user_header() # HEADER
+user_header() # HEADER FLAGS...
 {
-	printf '#include %s\n#include %s\n' "$(include_of "$1")" "$(include_of "$1")" |
+	local header=$1
+	shift
+	printf '#include %s\n#include %s\n' "$(include_of "$header")" "$(include_of "$header")" |
 		gcc -std=gnu11 -Wall -Wextra -Wno-unused -Wno-unused-parameter -Werror \
-			-ffreestanding -fsyntax-only -I include/uapi -I tools/lib -x c -
+			-fsyntax-only "$@" -x c -
 }
 
 tap_begin
 mapfile -t list < <(headers core mmu vmx emulate include)
 kernel_headers "${list[@]}"
 
-# In user space: the ABI, the libraries. The unit tests' shims stand in for
-# kernel headers of the same names and are compiled with the tests.
+# In user space: the ABI, the libraries.
 mapfile -t list < <(headers include/uapi tools selftests/api selftests/guest selftests/perf |
 	xargs -r grep -L 'No include guard')
 for header in "${list[@]}"; do
-	tap_check "$header in user space" user_header "$header"
+	tap_check "$header in user space" user_header "$header" -ffreestanding -I include/uapi \
+		-I tools/lib -I build/linux-source/tools/testing/selftests
+done
+
+# The unit tests', among them the shims that stand in for the kernel's.
+mapfile -t list < <(headers selftests/unit)
+for header in "${list[@]}"; do
+	tap_check "$header in the unit tests" user_header "$header" -I selftests/unit/include \
+		-I include -I .
 done
 tap_end
