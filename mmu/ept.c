@@ -2,6 +2,9 @@
 /*
  * The EPT tree, see ept.h.
  *
+ * Leaves are of 4 KiB, 2 MiB or 1 GiB. What is mapped at one size is mapped at
+ * another only after it was removed, see umbra_ept_make_way().
+ *
  * A dead subtree is listed by its topmost table. The level of that table is
  * not kept: a table whose entries are links is freed with all below it, one
  * whose entries are leaves alone, and SPTE_LEAF tells them apart.
@@ -16,16 +19,29 @@
 
 static const struct umbra_format *const fmt = &umbra_format_ept;
 
-static u64 make_leaf(const struct umbra_hostpage *hp, bool write)
+static u64 make_leaf(const struct umbra_hostpage *hp, unsigned int level, bool write)
 {
-	u64 spte = (hp->pfn << UMBRA_PAGE_SHIFT) | SPTE_LEAF | EPT_READ | EPT_EXEC | EPT_IGNORE_PAT;
+	u64 spte = umbra_level_base(hp->pfn, level) << UMBRA_PAGE_SHIFT;
 
+	spte |= SPTE_LEAF | EPT_READ | EPT_EXEC | EPT_IGNORE_PAT;
 	if (write)
 		spte |= EPT_WRITE;
+	if (level > 1)
+		spte |= EPT_LARGE;
+	if (level == 3)
+		spte |= SPTE_1G;
 	/* Mappings of VM_PFNMAP may change without the mmu_notifier. */
 	if (hp->writable && hp->page)
 		spte |= SPTE_HOST_WRITE;
 	return spte | (umbra_hostpage_uncached(hp) ? EPT_MEMTYPE_UC : EPT_MEMTYPE_WB);
+}
+
+/* The counter for leaves like @spte. */
+static atomic64_t *pages_of(struct umbra_mmu *mmu, u64 spte)
+{
+	if (!(spte & EPT_LARGE))
+		return &mmu->stat.pages_4k;
+	return spte & SPTE_1G ? &mmu->stat.pages_1g : &mmu->stat.pages_2m;
 }
 
 void umbra_ept_load(struct umbra_mmu_vcpu *vcpu)
@@ -42,7 +58,10 @@ void umbra_ept_load(struct umbra_mmu_vcpu *vcpu)
 		atomic_long_inc(&mmu->ept_pages);
 }
 
-/* The entry of @t->gfn at @t->level, with tables down to it; NULL to retry. */
+/*
+ * The entry of @t->gfn at @t->level, with tables down to it; NULL when there is
+ * a leaf above it.
+ */
 static u64 *find_or_build(struct umbra_mmu_vcpu *vcpu, const struct umbra_target *t)
 {
 	struct umbra_mmu *mmu = vcpu->mmu;
@@ -81,7 +100,7 @@ static u64 make_neighbour(const struct umbra_memslot *slot, gfn_t gfn,
 {
 	bool write = hp->writable && !slot->dirty_bitmap && !umbra_tracked(slot, gfn);
 
-	return make_leaf(hp, write) | (umbra_mmu_caps.ept_ad ? 0 : EPT_ACCESSED);
+	return make_leaf(hp, 1, write) | (umbra_mmu_caps.ept_ad ? 0 : EPT_ACCESSED);
 }
 
 /*
@@ -166,33 +185,23 @@ int umbra_ept_look(struct umbra_mmu *mmu, const struct umbra_target *t,
 	}
 	if (!t->write || (spte & fmt->write))
 		return UMBRA_FAULT_SPURIOUS;
+	/* Of another size than it could be now: map it anew. */
+	if (level != t->level)
+		return UMBRA_FAULT_RETRY;
 	return allow_write(t, sptep, spte);
 }
 
-int umbra_ept_map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
-		  struct umbra_target *t, struct umbra_around *around)
+/* Replace @old. FIXED; SPURIOUS when that would change nothing; RETRY. */
+static int install(struct umbra_mmu *mmu, struct umbra_target *t, u64 *sptep, u64 old, bool write)
 {
-	struct umbra_mmu *mmu = vcpu->mmu;
-	bool write = umbra_target_writable(t);
-	u64 *sptep, old, new;
+	u64 new = make_leaf(&t->hp, t->level, write) | EPT_ACCESSED;
+	bool same = umbra_spte_present(fmt, old) && umbra_spte_pfn(old) == umbra_spte_pfn(new);
 
-	lockdep_assert_held_read(&mmu->lock);
-	/* The root went away: umbra_mmu_load() makes a new one. */
-	if (mmu->ept_root == INVALID_PAGE)
-		return UMBRA_FAULT_RETRY;
-	sptep = find_or_build(vcpu, t);
-	if (!sptep)
-		return UMBRA_FAULT_RETRY;
-	old = READ_ONCE(*sptep);
-	new = make_leaf(&t->hp, write) | EPT_ACCESSED;
-	if (umbra_spte_present(fmt, old) && umbra_spte_pfn(old) == t->hp.pfn) {
+	if (same) {
 		/* Another vCPU's write may have given more than this read asks for. */
-		if (write <= !!(old & fmt->write)) {
-			if (t->write && !write)
-				goto tracked;
+		if (write <= !!(old & fmt->write))
 			return UMBRA_FAULT_SPURIOUS;
-		}
-		new |= old & (EPT_ACCESSED | EPT_DIRTY);
+		new |= old & EPT_DIRTY;
 	}
 	if (write)
 		umbra_target_set_dirty(t);
@@ -201,16 +210,40 @@ int umbra_ept_map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 	if (cmpxchg64(sptep, old, new) != old)
 		return UMBRA_FAULT_RETRY;
 	if (!umbra_spte_present(fmt, old)) {
-		atomic64_inc(&mmu->stat.pages_4k);
-	} else if (umbra_spte_pfn(old) != t->hp.pfn) {
+		atomic64_inc(pages_of(mmu, new));
+	} else if (!same) {
 		/* A host mapping that changes without notifiers: VM_PFNMAP. */
 		umbra_tlb_debt(mmu);
 		umbra_mmu_flush(mmu);
 	}
-	map_around(mmu, t, sptep, around);
-	if (!t->write || write)
-		return UMBRA_FAULT_FIXED;
-tracked:
+	return UMBRA_FAULT_FIXED;
+}
+
+int umbra_ept_map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
+		  struct umbra_target *t, struct umbra_around *around)
+{
+	struct umbra_mmu *mmu = vcpu->mmu;
+	bool write = umbra_target_writable(t);
+	u64 *sptep, old;
+	int result;
+
+	lockdep_assert_held_read(&mmu->lock);
+	/* The root went away: umbra_mmu_load() makes a new one. */
+	if (mmu->ept_root == INVALID_PAGE)
+		return UMBRA_FAULT_RETRY;
+	if (t->level > 1 && umbra_tracked_any(t->slot, umbra_level_base(t->gfn, t->level),
+					      umbra_level_frames(t->level)))
+		t->level = 1;
+	sptep = find_or_build(vcpu, t);
+	old = sptep ? READ_ONCE(*sptep) : SPTE_NONE;
+	t->in_way = !sptep || (umbra_spte_present(fmt, old) && !umbra_spte_leaf(old));
+	if (t->in_way)
+		return UMBRA_FAULT_RETRY;
+	result = install(mmu, t, sptep, old, write);
+	if (result == UMBRA_FAULT_FIXED)
+		map_around(mmu, t, sptep, around);
+	if (result == UMBRA_FAULT_RETRY || !t->write || write)
+		return result;
 	/* The frame became a guest table since umbra_target_get(). */
 	if (fault->walk)
 		return UMBRA_FAULT_RETRY;
@@ -263,13 +296,15 @@ static bool visit_all(struct umbra_mmu *mmu, gfn_t start, gfn_t end, leaf_fn fn,
 
 static bool zap_leaf(struct umbra_mmu *mmu, u64 *sptep)
 {
+	atomic64_dec(pages_of(mmu, *sptep));
 	WRITE_ONCE(*sptep, SPTE_NONE);
-	atomic64_dec(&mmu->stat.pages_4k);
 	return true;
 }
 
 static bool write_protect_leaf(struct umbra_mmu *mmu, u64 *sptep)
 {
+	if (*sptep & EPT_LARGE)
+		return zap_leaf(mmu, sptep);
 	return umbra_spte_clear(sptep, fmt->write, fmt->write | EPT_DIRTY);
 }
 
@@ -344,13 +379,25 @@ void umbra_ept_free_dead(struct umbra_mmu *mmu, struct umbra_table_list *dead)
 			if (!umbra_spte_present(fmt, spte))
 				continue;
 			if (umbra_spte_leaf(spte))
-				atomic64_dec(&mmu->stat.pages_4k);
+				atomic64_dec(pages_of(mmu, spte));
 			else
 				umbra_table_list_add(dead, umbra_table_va(spte));
 		}
 		free_table(mmu, table);
 		cond_resched();
 	}
+}
+
+void umbra_ept_make_way(struct umbra_mmu *mmu, const struct umbra_target *t)
+{
+	gfn_t start = umbra_level_base(t->gfn, t->level);
+	struct umbra_table_list dead = { };
+
+	write_lock(&mmu->lock);
+	umbra_ept_zap_tables(mmu, start, start + umbra_level_frames(t->level), &dead);
+	umbra_mmu_flush(mmu);
+	write_unlock(&mmu->lock);
+	umbra_ept_free_dead(mmu, &dead);
 }
 
 void umbra_ept_destroy(struct umbra_mmu *mmu)

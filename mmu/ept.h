@@ -34,6 +34,8 @@ int umbra_ept_look(struct umbra_mmu *mmu, const struct umbra_target *t,
 
 /**
  * umbra_ept_map() - install the mapping that a fault asks for
+ * @t: @t->level becomes 1 when a smaller part is tracked; with RETRY and
+ *	@t->in_way set, umbra_ept_make_way() is needed first
  * @around: neighbours that are pinned, to be mapped as well
  *
  * Context: mmu_lock held for read.
@@ -42,9 +44,20 @@ int umbra_ept_look(struct umbra_mmu *mmu, const struct umbra_target *t,
 int umbra_ept_map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 		  struct umbra_target *t, struct umbra_around *around);
 
+/**
+ * umbra_ept_make_way() - remove what umbra_ept_map() has found in its way
+ *
+ * A table where a large leaf fits again, or a large leaf where smaller ones
+ * have to be.
+ * Context: takes mmu_lock; may sleep.
+ */
+void umbra_ept_make_way(struct umbra_mmu *mmu, const struct umbra_target *t);
+
 /*
  * The following need mmu_lock for write, work on [start, end), record debts
- * and leave paying to the caller. They return whether an entry was affected.
+ * and leave paying to the caller. They return whether an entry was affected. A
+ * large leaf that is not in the range as a whole is treated as if it were, and
+ * is removed instead of being write-protected: smaller ones take its place.
  */
 
 /* Remove leaves; tables stay. */

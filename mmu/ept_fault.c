@@ -16,6 +16,37 @@
 #include "ept.h"
 #include "fault.h"
 #include "table.h"
+#include "track.h"
+
+/* Does the slot have all of the large page, with the host's frames in step? */
+static bool fits(const struct umbra_memslot *slot, gfn_t gfn, unsigned int level)
+{
+	gfn_t first = umbra_level_base(gfn, level);
+	u64 frames = umbra_level_frames(level);
+
+	if (((slot->hva >> UMBRA_PAGE_SHIFT) ^ slot->base_gfn) & (frames - 1))
+		return false;
+	return first >= slot->base_gfn && first + frames <= slot->base_gfn + slot->npages;
+}
+
+/* The size to map @t at: the host's own, when nothing asks for smaller pages. */
+static unsigned int choose_level(const struct umbra_target *t)
+{
+	const struct umbra_memslot *slot = t->slot;
+	unsigned int level = 2;
+
+	/* While writes are logged each page has its own write right. */
+	if (!umbra_mmu_caps.ept_2m || slot->dirty_bitmap || !fits(slot, t->gfn, 2))
+		return 1;
+	/* Who tracks looks at each frame: not at a quarter of a million. */
+	if (umbra_mmu_caps.ept_1g && !slot->track && fits(slot, t->gfn, 3))
+		level = 3;
+	level = min(level, umbra_hostpage_level(slot, t->gfn));
+	if (level > 1 && umbra_tracked_any(slot, umbra_level_base(t->gfn, level),
+					   umbra_level_frames(level)))
+		return 1;
+	return level;
+}
 
 /* Do the tables need no host page? RETRY when they do. */
 static int look(struct umbra_mmu_vcpu *vcpu, const struct umbra_target *t,
@@ -36,13 +67,38 @@ static int map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault, struct um
 	       struct umbra_around *around)
 {
 	struct umbra_mmu *mmu = vcpu->mmu;
+	gfn_t first = around->first;
+	unsigned long nr = around->end - first;
 	int result = UMBRA_FAULT_RETRY;
 
+	if (t->level > 1) {
+		first = umbra_level_base(t->gfn, t->level);
+		nr = umbra_level_frames(t->level);
+	}
 	read_lock(&mmu->lock);
-	if (!umbra_target_range_stale(mmu, t, around->first, around->end - around->first))
+	if (!umbra_target_range_stale(mmu, t, first, nr))
 		result = umbra_ept_map(vcpu, fault, t, around);
 	read_unlock(&mmu->lock);
+	if (t->in_way)
+		umbra_ept_make_way(mmu, t);
 	return result;
+}
+
+/* Pin the page, and its neighbours when they have entries of their own. */
+static int get_pages(struct umbra_target *t, struct umbra_around *around)
+{
+	int ret;
+
+	if (t->level > 1)
+		umbra_around_init(around, t->gfn);
+	if (umbra_around_get(around, t))
+		return 0;
+	umbra_around_init(around, t->gfn);
+	ret = umbra_hostpage_bring_in(t->slot, t->gfn, t->write, &t->hp);
+	/* The host may have had a large page for it. */
+	if (!ret)
+		t->level = t->hp.page ? choose_level(t) : 1;
+	return ret;
 }
 
 static int ept_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault)
@@ -57,18 +113,16 @@ static int ept_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault)
 	result = umbra_target_find(vcpu, fault, &t);
 	if (result)
 		return result;
+	t.level = choose_level(&t);
 	result = look(vcpu, &t, &around);
 	if (result != UMBRA_FAULT_RETRY)
 		return result;
 	result = umbra_cache_topup(vcpu, UMBRA_FAMILY_EPT);
 	if (result)
 		return result;
-	if (!umbra_around_get(&around, &t)) {
-		umbra_around_init(&around, t.gfn);
-		result = umbra_hostpage_bring_in(t.slot, t.gfn, t.write, &t.hp);
-		if (result)
-			return result;
-	}
+	result = get_pages(&t, &around);
+	if (result)
+		return result;
 	result = map(vcpu, fault, &t, &around);
 	umbra_around_put(&around, &t);
 	umbra_target_put(&t);

@@ -29,6 +29,7 @@ int umbra_target_find(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 		return UMBRA_FAULT_EMULATE;
 	}
 	t->level = 1;
+	t->in_way = false;
 	t->dirty = false;
 	t->seq = READ_ONCE(mmu->invalidate_seq);
 	/* Pairs with the lock around umbra_mmu_invalidate_end(). */

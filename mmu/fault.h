@@ -29,6 +29,7 @@
  * @gfn: guest frame
  * @write: the access is a write
  * @level: size of the mapping; 1 is 4 KiB
+ * @in_way: EPT: out: something of another size is mapped there
  * @slot: the slot that holds @gfn
  * @hp: the host page
  * @seq: mmu->invalidate_seq from before the lookup
@@ -38,6 +39,7 @@ struct umbra_target {
 	gfn_t gfn;
 	bool write;
 	unsigned int level;
+	bool in_way;
 	struct umbra_memslot *slot;
 	struct umbra_hostpage hp;
 	unsigned long seq;

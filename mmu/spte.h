@@ -58,10 +58,14 @@
  * for dirty already. Without the write right, the MMU itself has taken it away
  * and may give it back. The mmu_notifier removes the leaf before the host
  * changes its mind.
+ *
+ * SPTE_1G: in a large leaf, it maps 1 GiB and not 2 MiB. For counting what goes
+ * with a table whose level is not known.
  */
 #define SPTE_LEAF		BIT_ULL(52)
 #define SPTE_HOST_WRITE		BIT_ULL(53)
-#define SPTE_SOFT		(SPTE_LEAF | SPTE_HOST_WRITE)
+#define SPTE_1G			BIT_ULL(54)
+#define SPTE_SOFT		(SPTE_LEAF | SPTE_HOST_WRITE | SPTE_1G)
 
 /**
  * struct umbra_format - how entries of one family are laid out
@@ -91,6 +95,12 @@ static inline unsigned int umbra_table_index(u64 frame, unsigned int level)
 static inline u64 umbra_level_frames(unsigned int level)
 {
 	return 1ull << (9 * (level - 1));
+}
+
+/* The first of them when @frame is one. */
+static inline u64 umbra_level_base(u64 frame, unsigned int level)
+{
+	return frame & ~(umbra_level_frames(level) - 1);
 }
 
 static inline bool umbra_spte_present(const struct umbra_format *fmt, u64 spte)
@@ -139,7 +149,7 @@ static inline bool umbra_spte_clear(u64 *sptep, u64 test, u64 bits)
 			 PT_DIRTY | PT_LARGE | PT_NX)
 
 static_assert(!(SPTE_SOFT & (EPT_BITS | PT_BITS | SPTE_ADDR)));
-static_assert(!(SPTE_LEAF & SPTE_HOST_WRITE));
+static_assert(SPTE_SOFT == (SPTE_LEAF ^ SPTE_HOST_WRITE ^ SPTE_1G));
 static_assert(!(SPTE_ADDR & (EPT_BITS | PT_BITS)));
 /* Neither format's rights may be taken for the large-page bit. */
 static_assert(!(EPT_MEMTYPE_WB & EPT_LARGE));

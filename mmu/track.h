@@ -20,6 +20,18 @@ static inline bool umbra_tracked(const struct umbra_memslot *slot, gfn_t gfn)
 	return track && READ_ONCE(track[gfn - slot->base_gfn]);
 }
 
+/* The same for @nr frames from @gfn on, all in @slot. */
+static inline bool umbra_tracked_any(const struct umbra_memslot *slot, gfn_t gfn, u64 nr)
+{
+	const u16 *track = READ_ONCE(slot->track);
+	u64 i;
+
+	for (i = 0; track && i < nr; i++)
+		if (READ_ONCE(track[gfn - slot->base_gfn + i]))
+			return true;
+	return false;
+}
+
 /**
  * umbra_track_add() - one more shadow page depends on @gfn
  *

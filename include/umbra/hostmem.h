@@ -90,6 +90,18 @@ unsigned int umbra_hostpages_get_present(const struct umbra_memslot *slot, gfn_t
 void umbra_hostpages_put(struct umbra_hostpage *hp, unsigned int nr, u32 dirty);
 
 /**
+ * umbra_hostpage_level() - how large the host maps the page behind a frame now
+ * @slot: the slot that holds @gfn
+ * @gfn: guest frame number
+ *
+ * Holds as long as no mmu_notifier call meets the page.
+ *
+ * Context: any; mm is current->mm.
+ * Return: 1 for 4 KiB or nothing, 2 for 2 MiB, 3 for 1 GiB.
+ */
+unsigned int umbra_hostpage_level(const struct umbra_memslot *slot, gfn_t gfn);
+
+/**
  * umbra_guest_read() - copy from guest physical memory
  * @mmu: the VM's MMU; the caller holds mmu->srcu
  * @gpa: guest physical address; may cross pages and slots

@@ -185,6 +185,30 @@ static int create_cpu(struct guest *guest, unsigned int id)
 	return start_cpu(cpu, guest->payload->flags);
 }
 
+static bool huge_pages;
+
+void guest_use_huge_pages(void)
+{
+	huge_pages = true;
+}
+
+/* Memory that the host backs with huge pages, for the life of the process; or NULL. */
+static void *huge_memory(u64 size)
+{
+	const u64 align = 2 << 20;
+	char *hva;
+
+	if (!huge_pages)
+		return NULL;
+	hva = mmap(NULL, size + align, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (hva == MAP_FAILED)
+		return NULL;
+	hva += -(unsigned long)hva & (align - 1);
+	madvise(hva, size, MADV_HUGEPAGE);
+	return hva;
+}
+
 int guest_create(struct guest *guest, const char *node, enum uvmm_paging paging,
 		 const struct payload *payload, unsigned int n_cpus)
 {
@@ -197,7 +221,7 @@ int guest_create(struct guest *guest, const char *node, enum uvmm_paging paging,
 	if (ret)
 		return ret;
 
-	ret = uvmm_mem_add(&guest->vm, 0, 0, GUEST_MEM_SIZE, NULL, 0);
+	ret = uvmm_mem_add(&guest->vm, 0, 0, GUEST_MEM_SIZE, huge_memory(GUEST_MEM_SIZE), 0);
 	if (!ret)
 		ret = uvmm_load(&guest->vm, GUEST_IMAGE_GPA, guest_image,
 				guest_image_end - guest_image);

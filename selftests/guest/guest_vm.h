@@ -67,6 +67,9 @@ struct guest {
 	void *ctx;
 };
 
+/* Guests created from now on have their memory in the host's huge pages. */
+void guest_use_huge_pages(void);
+
 int guest_create(struct guest *guest, const char *node, enum uvmm_paging paging,
 		 const struct payload *payload, unsigned int n_cpus);
 enum guest_end guest_run(struct guest *guest);

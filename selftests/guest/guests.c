@@ -192,7 +192,8 @@ static bool selected(const struct payload *payload, char **names)
 
 static void usage(void)
 {
-	fputs("Usage: guests [--node PATH] [--paging ept|shadow] [--cpus N] [--list] [NAME...]\n",
+	fputs("Usage: guests [--node PATH] [--paging ept|shadow] [--cpus N] [--huge]\n"
+	      "              [--list] [NAME...]\n",
 	      stderr);
 	exit(2);
 }
@@ -203,6 +204,7 @@ static void parse(struct options *opt, int argc, char **argv)
 		{ "node", required_argument, NULL, 'n' },
 		{ "paging", required_argument, NULL, 'p' },
 		{ "cpus", required_argument, NULL, 'c' },
+		{ "huge", no_argument, NULL, 'h' },
 		{ "list", no_argument, NULL, 'l' },
 		{ }
 	};
@@ -218,6 +220,8 @@ static void parse(struct options *opt, int argc, char **argv)
 			opt->paging = UVMM_PAGING_EPT;
 		} else if (c == 'p' && !strcmp(optarg, "shadow")) {
 			opt->paging = UVMM_PAGING_SHADOW;
+		} else if (c == 'h') {
+			guest_use_huge_pages();
 		} else if (c == 'l') {
 			for (i = 0; i < n_payloads; i++)
 				puts(payloads[i].name);

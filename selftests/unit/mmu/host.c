@@ -10,18 +10,18 @@
 #include <stdlib.h>
 #include "machine.h"
 
-u8 ram[RAM_PAGES][4096] __aligned(4096);
+u8 ram[RAM_PAGES][4096] __aligned(HUGE_PAGES * 4096);
 struct host_page host_page[RAM_PAGES];
 struct host_frame host_frame[NR_HOST_FRAMES];
 struct machine machine;
 
 /*
  * Placed so that indices 0, 1, 2 and 511 of each level lead somewhere. The
- * second has a last-level table of its own.
+ * second has a last-level table of its own, and may be huge.
  */
 const struct slot_plan slot_plan[NR_SLOTS] = {
-	{ .base = 0, .npages = 200, .first_page = 0 },
-	{ .base = 512, .npages = 512, .first_page = 200 },
+	{ .base = 0, .npages = 200, .first_page = 512 },
+	{ .base = 512, .npages = 512, .first_page = 0 },
 	{ .base = 1024, .npages = 32, .first_page = 712 },
 	{ .base = 511 * 512 + 504, .npages = 8, .first_page = 744 },
 };
@@ -33,11 +33,11 @@ static u32 next_frame;
 static u32 frame_alloc(unsigned int page)
 {
 	/* Taken in turn: a stale mapping finds a dead frame for a long time. */
-	for (unsigned int tries = 0; tries < NR_HOST_FRAMES; tries++) {
+	for (unsigned int tries = 0; tries < NR_SMALL_FRAMES; tries++) {
 		struct host_frame *f = &host_frame[next_frame];
 		u32 nr = next_frame;
 
-		next_frame = (next_frame + 1) % NR_HOST_FRAMES;
+		next_frame = (next_frame + 1) % NR_SMALL_FRAMES;
 		if (f->live || f->refs)
 			continue;
 		f->live = true;
@@ -46,6 +46,34 @@ static u32 frame_alloc(unsigned int page)
 		return nr;
 	}
 	violation("host frames are leaked");
+}
+
+/* The first of as many free frames as a huge page needs, or 0. */
+static u32 large_frame(void)
+{
+	static unsigned int next;
+	unsigned int i;
+	u32 first;
+
+	next = (next + 1) % NR_LARGE_FRAMES;
+	first = NR_SMALL_FRAMES + next * HUGE_PAGES;
+	for (i = 0; i < HUGE_PAGES; i++)
+		if (host_frame[first + i].live || host_frame[first + i].refs)
+			return 0;
+	return first;
+}
+
+/* A large frame is dirty as a whole, also when its page was split. */
+static void set_dirty(u32 frame)
+{
+	u32 first = frame, nr = 1;
+
+	if (frame >= NR_SMALL_FRAMES) {
+		first = frame / HUGE_PAGES * HUGE_PAGES;
+		nr = HUGE_PAGES;
+	}
+	while (nr--)
+		host_frame[first + nr].dirty = true;
 }
 
 static void bring_in(unsigned int page, bool write)
@@ -147,7 +175,8 @@ void umbra_hostpage_put(struct umbra_hostpage *hp, bool dirty)
 
 	WARN_ON(hp->page != &f->page_struct || f->refs <= 0);
 	f->refs--;
-	f->dirty |= dirty;
+	if (dirty)
+		set_dirty(hp->pfn - FIRST_PFN);
 	hp->page = NULL;
 }
 
@@ -170,6 +199,14 @@ unsigned int umbra_hostpages_get_present(const struct umbra_memslot *slot, gfn_t
 		out[i].writable = write;
 	}
 	return i;
+}
+
+unsigned int umbra_hostpage_level(const struct umbra_memslot *slot, gfn_t gfn)
+{
+	WARN_ON(!umbra_memslot_has(slot, gfn));
+	if (hva_to_page(umbra_memslot_hva(slot, gfn)) < HUGE_PAGES && machine.huge)
+		return 2;
+	return 1;
 }
 
 void umbra_hostpages_put(struct umbra_hostpage *hp, unsigned int nr, u32 dirty)
@@ -279,7 +316,7 @@ void umbra_mark_dirty(struct umbra_memslot *slot, gfn_t gfn)
 typedef bool (*slot_fn)(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start,
 			gfn_t end);
 
-static bool visit_slots(unsigned int page, slot_fn fn)
+static bool visit_slots(unsigned int page, unsigned int nr, slot_fn fn)
 {
 	struct umbra_memslots *slots = machine.mmu.memslots;
 	bool any = false;
@@ -287,39 +324,79 @@ static bool visit_slots(unsigned int page, slot_fn fn)
 	for (unsigned int i = 0; i <= slots->nr; i++) {
 		struct umbra_memslot *slot = i < slots->nr ? slots->slot[i] :
 							     machine.mmu.retiring;
-		unsigned int first;
+		unsigned int first, start, end;
 
 		if (!slot)
 			continue;
 		first = hva_to_page(slot->hva);
-		if (page < first || page - first >= slot->npages)
+		start = max(page, first);
+		end = min(page + nr, first + (unsigned int)slot->npages);
+		if (start >= end)
 			continue;
-		any |= fn(&machine.mmu, slot, slot->base_gfn + page - first,
-			  slot->base_gfn + page - first + 1);
+		any |= fn(&machine.mmu, slot, slot->base_gfn + start - first,
+			  slot->base_gfn + end - first);
 	}
 	return any;
 }
 
-static void invalidate_start(unsigned int page)
+static void invalidate_start(unsigned int page, unsigned int nr)
 {
 	struct umbra_mmu *mmu = &machine.mmu;
 	int idx = srcu_read_lock(&mmu->srcu);
 	bool flush;
 
 	write_lock(&mmu->lock);
-	umbra_mmu_invalidate_begin(mmu, (hva_t)ram[page], (hva_t)ram[page + 1]);
-	flush = visit_slots(page, umbra_mmu_unmap_gfns);
+	umbra_mmu_invalidate_begin(mmu, (hva_t)ram[page], (hva_t)ram[page + nr]);
+	flush = visit_slots(page, nr, umbra_mmu_unmap_gfns);
 	write_unlock(&mmu->lock);
 	if (flush)
 		umbra_mmu_flush(mmu);
 	srcu_read_unlock(&mmu->srcu, idx);
+	/* Faults here must not map the pages; they may well look them up. */
+	if (!machine.invalidating) {
+		machine.invalidating = true;
+		interfere(false);
+		machine.invalidating = false;
+	}
 }
 
 static void invalidate_end(void)
 {
+	cpu_audit();
 	write_lock(&machine.mmu.lock);
 	umbra_mmu_invalidate_end(&machine.mmu);
 	write_unlock(&machine.mmu.lock);
+	counts.notified++;
+}
+
+/* The same frame, in small pages. */
+static void split(void)
+{
+	invalidate_start(0, HUGE_PAGES);
+	machine.huge = false;
+	invalidate_end();
+}
+
+void host_collapse(void)
+{
+	u32 first = large_frame();
+
+	if (!first || machine.huge || machine.invalidating)
+		return;
+	invalidate_start(0, HUGE_PAGES);
+	for (unsigned int i = 0; i < HUGE_PAGES; i++) {
+		struct host_page *hp = &host_page[i];
+
+		if (hp->present)
+			host_frame[hp->frame].live = false;
+		*hp = (struct host_page) { .present = true, .frame = first + i };
+		host_frame[hp->frame].live = true;
+		host_frame[hp->frame].dirty = false;
+		host_frame[hp->frame].page = i;
+	}
+	machine.huge = true;
+	invalidate_end();
+	counts.collapsed++;
 }
 
 enum host_event { HOST_UNMAP, HOST_WRITE_PROTECT, HOST_CLEAN };
@@ -328,13 +405,9 @@ static void invalidate(unsigned int page, enum host_event event)
 {
 	struct host_page *hp = &host_page[page];
 
-	invalidate_start(page);
-	/* Faults here must not map the page; they may well look it up. */
-	if (!machine.invalidating) {
-		machine.invalidating = true;
-		interfere(false);
-		machine.invalidating = false;
-	}
+	if (page < HUGE_PAGES && machine.huge)
+		split();
+	invalidate_start(page, 1);
 	if (event == HOST_UNMAP && hp->present) {
 		host_frame[hp->frame].live = false;
 		hp->present = false;
@@ -343,9 +416,7 @@ static void invalidate(unsigned int page, enum host_event event)
 	} else if (hp->present) {
 		host_frame[hp->frame].dirty = false;
 	}
-	cpu_audit();
 	invalidate_end();
-	counts.notified++;
 }
 
 void host_unmap(unsigned int page)
@@ -382,7 +453,7 @@ void host_age(unsigned int page, bool clear)
 	bool young;
 
 	write_lock(&mmu->lock);
-	young = visit_slots(page, clear ? age_clear : age_test);
+	young = visit_slots(page, 1, clear ? age_clear : age_test);
 	write_unlock(&mmu->lock);
 	srcu_read_unlock(&mmu->srcu, idx);
 	if (clear && young && chance(50))

@@ -35,8 +35,16 @@ struct host_page {
 	u32 frame;		/* index in host_frame[] */
 };
 
-/* Host frames; a page gets a new one whenever it comes back. */
-#define NR_HOST_FRAMES	4096
+/* These pages of ram[] may be one huge page of the host's. */
+#define HUGE_PAGES	512
+
+/*
+ * Host frames; a page gets a new one whenever it comes back. The last ones make
+ * up large frames.
+ */
+#define NR_SMALL_FRAMES	4096
+#define NR_LARGE_FRAMES	8
+#define NR_HOST_FRAMES	(NR_SMALL_FRAMES + NR_LARGE_FRAMES * HUGE_PAGES)
 #define FIRST_PFN	0x100000ull
 
 struct host_frame {
@@ -63,6 +71,7 @@ extern const struct slot_plan slot_plan[NR_SLOTS];
 struct machine {
 	struct umbra_mmu mmu;
 	struct umbra_memslot *slot[NR_SLOTS];
+	bool huge;			/* the first pages of ram[] are one huge page */
 	bool invalidating;		/* between notifier start and end */
 	bool writing;			/* memory has it, the shadows may not */
 	bool harvesting;		/* the log is copied, rights are still to go */
@@ -85,6 +94,8 @@ void slot_harvest_dirty(int id);
 void host_unmap(unsigned int page);
 void host_write_protect(unsigned int page);
 void host_clean(unsigned int page);
+/* Make the huge page of what is there now; the next event that needs to splits it. */
+void host_collapse(void);
 void host_age(unsigned int page, bool clear);
 
 /* The page of ram[] that a frame means now, or -1. @retiring: a slot that is
@@ -247,7 +258,7 @@ void __noreturn __printf(1, 2) violation(const char *format, ...);
 struct machine_counts {
 	u64 steps, accesses, hits, walks, stale, undecided, faults, fixed, spurious, retry,
 	    emulated, tracked, mmio, self_map, unprotected, guest_faults, shadow, notified,
-	    interfered, raced, nomem, vms;
+	    collapsed, interfered, raced, nomem, vms;
 };
 
 extern struct machine_counts counts;

@@ -304,7 +304,10 @@ static unsigned int random_page(void)
 static void step_host(void)
 {
 	switch (rnd(10)) {
-	case 0 ... 4:
+	case 0:
+		host_collapse();
+		break;
+	case 1 ... 4:
 		host_unmap(random_page());
 		break;
 	case 5 ... 6:
@@ -509,7 +512,9 @@ static void fill_tables(void)
 
 static void vm_create(void)
 {
-	struct umbra_mmu_caps caps = { .ept_ad = chance(50), .host_maxphyaddr = 46 };
+	struct umbra_mmu_caps caps = {
+		.ept_ad = chance(50), .ept_2m = chance(80), .host_maxphyaddr = 46,
+	};
 	enum umbra_policy policy = chance(85) ? UMBRA_POLICY_SHADOW : UMBRA_POLICY_EPT;
 	u8 *bytes = (u8 *)cpus;
 
@@ -559,8 +564,8 @@ static void report(void)
 	printf("# emulated %llu: mmio %llu, tracked %llu (self map %llu, unprotected %llu)\n",
 	       counts.emulated, counts.mmio, counts.tracked, counts.self_map,
 	       counts.unprotected);
-	printf("# notified %llu, interfered %llu, raced %llu\n", counts.notified,
-	       counts.interfered, counts.raced);
+	printf("# notified %llu, collapsed %llu, interfered %llu, raced %llu\n", counts.notified,
+	       counts.collapsed, counts.interfered, counts.raced);
 }
 
 static void parse(int argc, char **argv)
