@@ -267,11 +267,20 @@ TEST(random_ioctls)
 	EXPECT_EQ(users, module_users());
 }
 
+/* A signal every 20 ms, which ends a KVM_RUN that would go on. */
+static void set_ticks(bool on)
+{
+	struct itimerval timer = { { 0, 20000 }, { 0, 20000 } };
+
+	if (!on)
+		memset(&timer, 0, sizeof(timer));
+	setitimer(ITIMER_REAL, &timer, NULL);
+}
+
 /* A guest that executes whatever is there: each time an exit, never a hang. */
 TEST(random_code)
 {
 	struct sigaction action = { .sa_handler = on_signal };
-	struct itimerval timer = { { 0, 20000 }, { 0, 20000 } };
 	unsigned int seed, i;
 
 	ASSERT_EQ(0, sigaction(SIGALRM, &action, NULL));
@@ -287,11 +296,12 @@ TEST(random_code)
 		srand(seed);
 		for (i = MACHINE_CODE; i < MACHINE_CODE + PAGE; i++)
 			m.mem[i] = rand() >> 8;
-		setitimer(ITIMER_REAL, &timer, NULL);
+		set_ticks(true);
 		machine_enter(&m);
 		for (i = 0; i < 20; i++)
 			if (machine_run(&m) < 0)
 				break;
+		set_ticks(false);
 		machine_stop(&m);
 	}
 }
@@ -300,7 +310,6 @@ TEST(random_code)
 TEST(random_page_tables)
 {
 	struct sigaction action = { .sa_handler = on_signal };
-	struct itimerval timer = { { 0, 20000 }, { 0, 20000 } };
 	unsigned int seed, i;
 
 	ASSERT_EQ(0, sigaction(SIGALRM, &action, NULL));
@@ -319,8 +328,9 @@ TEST(random_page_tables)
 		if (seed > 12)
 			sregs.cr3 = 0x40000000UL << (seed - 12);
 		TRY(m.vcpu.fd, KVM_SET_SREGS, &sregs);
-		setitimer(ITIMER_REAL, &timer, NULL);
+		set_ticks(true);
 		machine_enter(&m);
+		set_ticks(false);
 		machine_stop(&m);
 	}
 }
