@@ -79,11 +79,16 @@ static bool is_writable(struct umbra_mmu *mmu, u64 gpa)
 static enum umbra_emu_access op_write(struct umbra_emu *emu, u64 gpa, const void *buf,
 				      unsigned int len)
 {
-	struct umbra_mmu_vcpu *mv = &emu_to_vcpu(emu)->mmu;
+	struct umbra_vcpu *vcpu = emu_to_vcpu(emu);
+	struct umbra_mmu_vcpu *mv = &vcpu->mmu;
 
 	if (!is_writable(mv->mmu, gpa))
 		return UMBRA_EMU_ACC_MMIO;
-	return umbra_mmu_guest_write(mv, gpa, buf, len) ? broken(emu) : UMBRA_EMU_ACC_OK;
+	if (umbra_mmu_guest_write(mv, gpa, buf, len))
+		return broken(emu);
+	/* A table that is being overwritten is let go; the guest can do the rest. */
+	emu->yield = vcpu->emu_tracked && !umbra_mmu_tracked(mv->mmu, umbra_gpa_to_gfn(gpa));
+	return UMBRA_EMU_ACC_OK;
 }
 
 static enum umbra_emu_access op_cmpxchg(struct umbra_emu *emu, u64 gpa, const void *old,
@@ -259,6 +264,7 @@ int umbra_emulate_insn(struct umbra_vcpu *vcpu, const struct umbra_fault *fault)
 
 	vcpu->stat.insn_emulation++;
 	vcpu->emu_error = 0;
+	vcpu->emu_tracked = fault && fault->tracked;
 	emu->ops = &emu_ops;
 	emu->pio.data = vcpu->pio_page;
 	emu->pio.capacity = PAGE_SIZE;

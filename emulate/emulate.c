@@ -54,6 +54,7 @@ static void begin_call(struct umbra_emu *emu)
 	emu->state = STATE_IDLE;
 	emu->retired = false;
 	emu->tf_trap = false;
+	emu->yield = false;
 	emu->xlat[0].valid = false;
 	emu->xlat[1].valid = false;
 }

@@ -156,7 +156,8 @@ static bool goes_on(const struct umbra_emu *emu, u64 left)
 }
 
 /**
- * emu_string() - execute a string instruction, up to EMU_MAX_ITERATIONS
+ * emu_string() - execute a string instruction, up to EMU_MAX_ITERATIONS or
+ *	until an op yields
  * @emu: context
  */
 enum umbra_emu_result emu_string(struct umbra_emu *emu)
@@ -176,7 +177,7 @@ enum umbra_emu_result emu_string(struct umbra_emu *emu)
 			return ret;
 		emu_string_advance(emu, 1);
 		ret = emu_string_retire(emu, goes_on(emu, --left));
-		if (ret != UMBRA_EMU_RETRY)
+		if (ret != UMBRA_EMU_RETRY || emu->yield)
 			return ret;
 	}
 	return UMBRA_EMU_RETRY;

@@ -64,6 +64,12 @@ void umbra_leaf_replace(struct umbra_mmu *mmu, u64 *sptep, u64 spte,
 /* Was @sptep made from this grant and this host page? */
 bool umbra_leaf_maps(const u64 *sptep, const struct umbra_grant *grant, kvm_pfn_t pfn);
 
+/*
+ * For arrays on the stack that are written before they are read: kernels that
+ * are built to zero all of the stack would spend more on them than on the work.
+ */
+#define UMBRA_SCRATCH	__attribute__((__uninitialized__))
+
 /* Longest run of entries that are filled with one lookup in the host. */
 #define FILL_RUN	UMBRA_HOSTPAGES_MAX
 

@@ -55,7 +55,7 @@ static bool install(struct umbra_fill *f, unsigned int i, const struct umbra_hos
 
 void umbra_fill_flush(struct umbra_fill *f)
 {
-	struct umbra_hostpage hp[FILL_RUN];
+	struct umbra_hostpage hp[FILL_RUN] UMBRA_SCRATCH;
 	unsigned int i, got, nr = f->nr;
 	u32 dirty = 0;
 
@@ -106,7 +106,7 @@ static void prefetch_table(struct umbra_fill *f, unsigned int first, unsigned in
 	const struct umbra_shadow_page *sp = f->sp;
 	u64 reserved = umbra_gpte_always_reserved(f->vcpu);
 	struct umbra_grant grant;
-	u64 gpte[FILL_RUN];
+	u64 gpte[FILL_RUN] UMBRA_SCRATCH;
 	unsigned int i;
 
 	if (umbra_guest_read_atomic(f->vcpu->mmu, umbra_gfn_to_gpa(sp->gfn) + first * sizeof(u64),
@@ -123,7 +123,7 @@ void umbra_prefetch(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp,
 {
 	unsigned int nr = sp->role.direct ? DIRECT_GROUP : sp->scanned ? GROUP : TABLE_ENTRIES;
 	unsigned int first = index & ~(nr - 1), end = first + nr;
-	struct umbra_fill f;
+	struct umbra_fill f UMBRA_SCRATCH;
 
 	umbra_fill_init(&f, vcpu, sp);
 	sp->scanned = true;

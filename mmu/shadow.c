@@ -199,6 +199,39 @@ void umbra_shadow_zap(struct umbra_mmu *mmu, struct umbra_shadow_page *sp,
 		list_add(&sp->link, dead);
 }
 
+void umbra_shadow_orphan(struct umbra_shadow_page *sp, struct list_head *orphans)
+{
+	if (umbra_rmap_empty(&sp->parents) && !sp->root_count)
+		list_move(&sp->link, orphans);
+}
+
+static void orphan_children(struct umbra_mmu *mmu, struct umbra_shadow_page *sp,
+			    struct list_head *orphans)
+{
+	unsigned int i;
+
+	for (i = 0; i < TABLE_ENTRIES && sp->nr_present; i++) {
+		u64 spte = sp->spt[i];
+
+		if (!umbra_spte_present(fmt, spte))
+			continue;
+		umbra_shadow_drop(mmu, &sp->spt[i]);
+		if (!umbra_spte_leaf(spte))
+			umbra_shadow_orphan(umbra_spte_page(umbra_table_va(spte)), orphans);
+	}
+}
+
+void umbra_shadow_zap_orphans(struct umbra_mmu *mmu, struct list_head *orphans,
+			      struct list_head *dead)
+{
+	struct umbra_shadow_page *sp;
+
+	while ((sp = list_first_entry_or_null(orphans, struct umbra_shadow_page, link))) {
+		orphan_children(mmu, sp, orphans);
+		umbra_shadow_zap(mmu, sp, dead);
+	}
+}
+
 void umbra_shadow_free_root(struct umbra_mmu *mmu, struct umbra_shadow_page *sp)
 {
 	free_sp(mmu, sp);

@@ -200,6 +200,16 @@ bool umbra_shadow_age(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t g
 void umbra_shadow_zap(struct umbra_mmu *mmu, struct umbra_shadow_page *sp,
 		      struct list_head *dead);
 
+/**
+ * umbra_shadow_orphan() - a link to @sp is gone for good
+ * @orphans: where the page goes when it was the last one
+ */
+void umbra_shadow_orphan(struct umbra_shadow_page *sp, struct list_head *orphans);
+
+/* Zap the pages, and those below them that nothing else links to. */
+void umbra_shadow_zap_orphans(struct umbra_mmu *mmu, struct list_head *orphans,
+			      struct list_head *dead);
+
 /* Pay the debt and free what umbra_shadow_zap() has collected. */
 void umbra_shadow_free_dead(struct umbra_mmu *mmu, struct list_head *dead);
 

@@ -121,7 +121,7 @@ static void sync_entries(struct umbra_fill *f, unsigned int first, unsigned int 
 {
 	struct umbra_shadow_page *sp = f->sp;
 	u64 reserved = umbra_gpte_always_reserved(f->vcpu);
-	u64 gpte[FILL_RUN] = { };
+	u64 gpte[FILL_RUN] UMBRA_SCRATCH;
 	unsigned int i;
 
 	/* What cannot be read has no entries. */
@@ -145,7 +145,7 @@ static bool any_present(const struct umbra_shadow_page *sp, unsigned int first, 
 
 static void sync_page(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp)
 {
-	struct umbra_fill f;
+	struct umbra_fill f UMBRA_SCRATCH;
 	unsigned int first;
 
 	umbra_fill_init(&f, vcpu, sp);
@@ -205,7 +205,7 @@ static void sync_gva(struct umbra_mmu_vcpu *vcpu, u64 gva)
 		u64 spte = sp->spt[index];
 
 		if (sp->role.level == 1) {
-			struct umbra_fill f;
+			struct umbra_fill f UMBRA_SCRATCH;
 
 			if (sp->role.direct)
 				return;

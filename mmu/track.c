@@ -20,6 +20,7 @@
 #include "shadow.h"
 #include "tlb.h"
 #include "track.h"
+#include "walk.h"
 
 /*
  * A table that is written so often without being used for a translation in
@@ -75,6 +76,13 @@ bool umbra_track_zap(struct umbra_mmu *mmu, gfn_t gfn, struct list_head *dead)
 	return any;
 }
 
+bool umbra_mmu_tracked(struct umbra_mmu *mmu, gfn_t gfn)
+{
+	const struct umbra_memslot *slot = umbra_gfn_to_slot(mmu, gfn);
+
+	return slot && umbra_tracked(slot, gfn);
+}
+
 bool umbra_mmu_unprotect(struct umbra_mmu *mmu, gfn_t gfn)
 {
 	LIST_HEAD(dead);
@@ -89,18 +97,36 @@ bool umbra_mmu_unprotect(struct umbra_mmu *mmu, gfn_t gfn)
 	return any;
 }
 
-/* Bytes [first, last] of the guest table that @sp shadows have changed. */
+/* The guest's entry no longer leads anywhere. */
+static bool is_cut(struct umbra_mmu *mmu, const struct umbra_shadow_page *sp, unsigned int index)
+{
+	u64 gpte;
+
+	return !umbra_guest_read_atomic(mmu, umbra_gfn_to_gpa(sp->gfn) + index * sizeof(gpte),
+					&gpte, sizeof(gpte)) && !(gpte & GPTE_PRESENT);
+}
+
+/*
+ * Bytes [first, last] of the guest table that @sp shadows have changed. A table
+ * that the guest has cut off is most likely free: to go on tracking it would
+ * cost faults when it is used for something else.
+ */
 static void drop_entries(struct umbra_mmu *mmu, struct umbra_shadow_page *sp,
-			 unsigned int first, unsigned int last)
+			 unsigned int first, unsigned int last, struct list_head *orphans)
 {
 	unsigned int i;
 
 	for (i = first / sizeof(u64); i <= last / sizeof(u64); i++) {
-		if (!umbra_spte_present(fmt, sp->spt[i]))
+		u64 spte = sp->spt[i];
+
+		if (!umbra_spte_present(fmt, spte))
 			continue;
-		if (sp->role.level > 1)
-			mmu->stat.mmu_pde_zapped++;
 		umbra_shadow_drop(mmu, &sp->spt[i]);
+		if (umbra_spte_leaf(spte))
+			continue;
+		mmu->stat.mmu_pde_zapped++;
+		if (is_cut(mmu, sp, i))
+			umbra_shadow_orphan(umbra_spte_page(umbra_table_va(spte)), orphans);
 	}
 }
 
@@ -110,6 +136,7 @@ static void track_written(struct umbra_mmu *mmu, gpa_t gpa, unsigned int len)
 	struct umbra_memslot *slot = umbra_gfn_to_slot(mmu, gfn);
 	unsigned int first = gpa & (PAGE_SIZE - 1);
 	struct umbra_shadow_page *sp, *next;
+	LIST_HEAD(orphans);
 	LIST_HEAD(dead);
 
 	/* Pairs with the barrier in umbra_track_add(). */
@@ -125,9 +152,10 @@ static void track_written(struct umbra_mmu *mmu, gpa_t gpa, unsigned int len)
 			mmu->stat.mmu_flooded++;
 			umbra_shadow_zap(mmu, sp, &dead);
 		} else {
-			drop_entries(mmu, sp, first, first + len - 1);
+			drop_entries(mmu, sp, first, first + len - 1, &orphans);
 		}
 	}
+	umbra_shadow_zap_orphans(mmu, &orphans, &dead);
 	umbra_shadow_free_dead(mmu, &dead);
 	write_unlock(&mmu->lock);
 }

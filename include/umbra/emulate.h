@@ -320,6 +320,9 @@ struct umbra_emu_xlat {
  * @align_check: CR0.AM = 1, RFLAGS.AC = 1 and CPL = 3
  * @pio:         data and capacity only
  *
+ * Set by an op while it runs, cleared by umbra_emulate():
+ * @yield: after this iteration of a string instruction go on in the guest
+ *
  * Results, besides regs, rip and rflags:
  * @exception: for UMBRA_EMU_FAULT
  * @mmio:      for UMBRA_EMU_MMIO
@@ -357,6 +360,7 @@ struct umbra_emu {
 	struct umbra_emu_operand mem;
 	bool retired;
 	bool tf_trap;
+	bool yield;
 
 	struct umbra_emu_insn insn;
 	struct umbra_emu_mmio done[UMBRA_EMU_MAX_PIECES];

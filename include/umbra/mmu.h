@@ -449,6 +449,14 @@ int umbra_mmu_guest_cmpxchg(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, const void *
 			    const void *new, unsigned int len);
 
 /**
+ * umbra_mmu_tracked() - do writes to a frame have to come through
+ *	umbra_mmu_guest_write()?
+ *
+ * A hint: it may change at any time.
+ */
+bool umbra_mmu_tracked(struct umbra_mmu *mmu, gfn_t gfn);
+
+/**
  * umbra_mmu_unprotect() - stop tracking a frame by zapping its shadows
  * @gfn: guest frame
  *

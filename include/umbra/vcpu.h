@@ -99,6 +99,7 @@ struct umbra_vcpu_stat {
  * @cr8: task priority for user space's local APIC
  * @guest_fpu: guest FPU state, swapped around KVM_RUN
  * @emu: the instruction under emulation, if any
+ * @emu_tracked: the instruction is emulated because it writes to a guest table
  * @emu_error: -errno when memory that the instruction needs cannot be had
  * @complete: what the next KVM_RUN has to finish first, or NULL
  * @complete_rip: linear address of the instruction that @complete skips
@@ -131,6 +132,7 @@ struct umbra_vcpu {
 	struct fpu_guest guest_fpu;
 	struct umbra_emu emu;
 	int emu_error;
+	bool emu_tracked;
 	int (*complete)(struct umbra_vcpu *vcpu);
 	u64 complete_rip;
 
