@@ -81,8 +81,11 @@ int umbra_vmx_mce_inject(struct umbra_vcpu *vcpu, const struct kvm_x86_mce *in)
 	return 0;
 }
 
-/* The value behind a machine-check MSR, or NULL when the guest has no such MSR. */
-u64 *vmx_mce_msr(struct vmx_vcpu *vmx, u32 index)
+/*
+ * The value behind a machine-check MSR, or NULL when there is none. User space may
+ * save and restore what the lists name, whether or not the guest has it.
+ */
+u64 *vmx_mce_msr(struct vmx_vcpu *vmx, u32 index, bool host)
 {
 	struct vmx_mce *mce = &vmx->mce;
 	u32 offset = index - MSR_IA32_MC0_CTL;
@@ -93,7 +96,7 @@ u64 *vmx_mce_msr(struct vmx_vcpu *vmx, u32 index)
 	case MSR_IA32_MCG_STATUS:
 		return &mce->status;
 	case MSR_IA32_MCG_CTL:
-		return mce->cap & MCG_CTL_P ? &mce->ctl : NULL;
+		return host || mce->cap & MCG_CTL_P ? &mce->ctl : NULL;
 	}
 	if (offset >= 4 * (mce->cap & MCG_BANKCNT_MASK))
 		return NULL;
@@ -104,7 +107,7 @@ u64 *vmx_mce_msr(struct vmx_vcpu *vmx, u32 index)
 /* Return 0, or -EINVAL for a value that WRMSR refuses. */
 int vmx_mce_set_msr(struct vmx_vcpu *vmx, u32 index, u64 data, bool host)
 {
-	u64 *slot = vmx_mce_msr(vmx, index);
+	u64 *slot = vmx_mce_msr(vmx, index, host);
 	bool all_or_none = !data || data == ~0ull;
 
 	if (!slot || index == MSR_IA32_MCG_CAP)

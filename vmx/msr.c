@@ -165,12 +165,12 @@ static bool is_pv_msr(u32 index)
 }
 
 /* MSRs that read as a constant or as a value kept here. */
-static int get_plain(struct vmx_vcpu *vmx, u32 index, u64 *data)
+static int get_plain(struct vmx_vcpu *vmx, u32 index, u64 *data, bool host)
 {
 	u64 *slot = mtrr_slot(vmx, index);
 
 	if (!slot)
-		slot = vmx_mce_msr(vmx, index);
+		slot = vmx_mce_msr(vmx, index, host);
 	if (slot) {
 		*data = *slot;
 		return 0;
@@ -244,7 +244,7 @@ int umbra_vmx_get_msr(struct umbra_vcpu *vcpu, u32 index, u64 *data, bool host)
 			*data = 0;
 			return 0;
 		}
-		return get_plain(vmx, index, data);
+		return get_plain(vmx, index, data, host);
 	}
 }
 

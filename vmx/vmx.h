@@ -425,7 +425,7 @@ void vmx_msr_bitmap_init(struct vmx_vcpu *vmx);
 
 /* mce.c */
 void vmx_mce_reset(struct vmx_vcpu *vmx);
-u64 *vmx_mce_msr(struct vmx_vcpu *vmx, u32 index);
+u64 *vmx_mce_msr(struct vmx_vcpu *vmx, u32 index, bool host);
 int vmx_mce_set_msr(struct vmx_vcpu *vmx, u32 index, u64 data, bool host);
 
 /* regs.c */
