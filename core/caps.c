@@ -3,6 +3,7 @@
 #include <linux/cpumask.h>
 #include <linux/kvm.h>
 #include <linux/umbra.h>
+#include <umbra/irqchip.h>
 #include <umbra/types.h>
 #include <umbra/vm.h>
 #include "ioctl.h"
@@ -30,10 +31,26 @@ long umbra_check_extension(struct umbra_call *call)
 	case KVM_CAP_GET_TSC_KHZ:
 	case KVM_CAP_IMMEDIATE_EXIT:
 	case KVM_CAP_BINARY_STATS_FD:
+	case KVM_CAP_IRQCHIP:
+	case KVM_CAP_VAPIC:
+	case KVM_CAP_IRQ_INJECT_STATUS:
+	case KVM_CAP_SIGNAL_MSI:
+	case KVM_CAP_IRQFD:
+	case KVM_CAP_IRQFD_RESAMPLE:
+	case KVM_CAP_PIT:
+	case KVM_CAP_PIT2:
+	case KVM_CAP_PIT_STATE2:
+	case KVM_CAP_REINJECT_CONTROL:
+	case KVM_CAP_SET_BOOT_CPU_ID:
+	case KVM_CAP_TSC_DEADLINE_TIMER:
 	case UMBRA_CAP_PAGING_MODE:
 		return 1;
 	case KVM_CAP_MCE:
 		return UMBRA_MAX_MCE_BANKS;
+	case KVM_CAP_ADJUST_CLOCK:
+		return KVM_CLOCK_REALTIME;
+	case KVM_CAP_IRQ_ROUTING:
+		return UMBRA_MAX_ROUTES;
 	case KVM_CAP_NR_VCPUS:
 		return min_t(unsigned int, num_online_cpus(), UMBRA_MAX_VCPUS);
 	case KVM_CAP_MAX_VCPUS:

@@ -10,6 +10,7 @@
 #include <umbra/emulate.h>
 #include <umbra/emulation.h>
 #include <umbra/hostmem.h>
+#include <umbra/irqchip.h>
 #include <umbra/vcpu.h>
 #include <umbra/vmx.h>
 #include <asm/trapnr.h>
@@ -236,9 +237,42 @@ static int unknown(struct umbra_vcpu *vcpu, const struct umbra_fault *fault)
 	return exit_unknown(vcpu);
 }
 
+/* Elements of a string instruction, one by one, to a device in the kernel. */
+static bool kernel_pio(struct umbra_vcpu *vcpu)
+{
+	struct umbra_emu_pio *pio = &vcpu->emu.pio;
+	u32 i;
+
+	for (i = 0; i < pio->count; i++) {
+		if (!umbra_irqchip_pio(vcpu, pio->port, pio->data + i * pio->size, pio->size,
+				       !pio->in))
+			return false;
+	}
+	return true;
+}
+
+/* Did a device in the kernel do the access? */
+static bool kernel_device(struct umbra_vcpu *vcpu, enum umbra_emu_result result)
+{
+	struct umbra_emu_mmio *mmio = &vcpu->emu.mmio;
+	bool done = false;
+
+	if (!vcpu->lapic)
+		return false;
+	if (result == UMBRA_EMU_MMIO)
+		done = umbra_irqchip_mmio(vcpu, mmio->gpa, mmio->data, mmio->len, mmio->is_write);
+	else if (result == UMBRA_EMU_PIO)
+		done = kernel_pio(vcpu);
+	if (done)
+		umbra_vmx_request_window(vcpu);
+	return done;
+}
+
 static int finish(struct umbra_vcpu *vcpu, enum umbra_emu_result result,
 		  const struct umbra_fault *fault)
 {
+	while (kernel_device(vcpu, result))
+		result = umbra_emulate_resume(&vcpu->emu);
 	umbra_vmx_emu_store(vcpu, &vcpu->emu);
 	if (vcpu->emu_error)
 		return vcpu->emu_error;

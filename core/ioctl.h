@@ -52,6 +52,9 @@ extern const struct file_operations umbra_vcpu_fops;
 long umbra_check_extension(struct umbra_call *call);
 long umbra_vm_enable_cap(struct umbra_call *call);
 
+/* vapic.c */
+long umbra_vapic_set_addr(struct umbra_call *call);
+
 /* vm.c */
 long umbra_vm_create(struct umbra_call *call);
 long umbra_vm_set_tss_addr(struct umbra_call *call);
@@ -111,5 +114,28 @@ long umbra_state_translate(struct umbra_call *call);
 /* fpu.c */
 long umbra_fpu_get(struct umbra_call *call);
 long umbra_fpu_set(struct umbra_call *call);
+
+/* irq.c */
+long umbra_irq_create_irqchip(struct umbra_call *call);
+long umbra_irq_get_irqchip(struct umbra_call *call);
+long umbra_irq_set_irqchip(struct umbra_call *call);
+long umbra_irq_set_line(struct umbra_call *call);
+long umbra_irq_set_routing(struct umbra_call *call);
+long umbra_irq_signal_msi(struct umbra_call *call);
+long umbra_irq_set_irqfd(struct umbra_call *call);
+long umbra_irq_create_pit(struct umbra_call *call);
+long umbra_irq_create_pit2(struct umbra_call *call);
+long umbra_irq_get_pit(struct umbra_call *call);
+long umbra_irq_get_pit2(struct umbra_call *call);
+long umbra_irq_set_pit(struct umbra_call *call);
+long umbra_irq_set_pit2(struct umbra_call *call);
+long umbra_irq_reinject(struct umbra_call *call);
+long umbra_irq_set_boot_cpu(struct umbra_call *call);
+long umbra_irq_get_lapic(struct umbra_call *call);
+long umbra_irq_set_lapic(struct umbra_call *call);
+
+/* clock.c */
+long umbra_clock_get(struct umbra_call *call);
+long umbra_clock_set(struct umbra_call *call);
 
 #endif /* _UMBRA_CORE_IOCTL_H */

@@ -9,8 +9,10 @@
 #include <linux/sched/signal.h>
 #include <linux/signal.h>
 #include <umbra/compat.h>
+#include <umbra/irqchip.h>
 #include <umbra/vcpu.h>
 #include <umbra/vmx.h>
+#include "vapic.h"
 
 /* What others asked for. Return: 1 to go on, 0 for an exit, -errno. */
 static int handle_requests(struct umbra_vcpu *vcpu)
@@ -18,6 +20,10 @@ static int handle_requests(struct umbra_vcpu *vcpu)
 	if (test_and_clear_bit(UMBRA_REQ_TRIPLE_FAULT, &vcpu->requests)) {
 		vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
 		return 0;
+	}
+	if (test_and_clear_bit(UMBRA_REQ_EVENT, &vcpu->requests)) {
+		umbra_vcpu_take_signals(vcpu);
+		umbra_vmx_request_window(vcpu);
 	}
 	if (test_and_clear_bit(UMBRA_REQ_MMU_RELOAD, &vcpu->requests))
 		vcpu->mmu.root = INVALID_PAGE;
@@ -53,7 +59,7 @@ static struct kvm_vcpu signal_vcpu = { .run = &signal_run };
 /* User space asked to be told when it can inject, and now it can. */
 static bool window_open(struct umbra_vcpu *vcpu)
 {
-	if (likely(!READ_ONCE(vcpu->run->request_interrupt_window)))
+	if (vcpu->lapic || likely(!READ_ONCE(vcpu->run->request_interrupt_window)))
 		return false;
 	if (!umbra_vmx_ready_for_interrupt(vcpu))
 		return false;
@@ -72,10 +78,19 @@ static int run_loop(struct umbra_vcpu *vcpu)
 			if (r <= 0)
 				return r;
 		}
+		if (unlikely(vcpu->mp_state != KVM_MP_STATE_RUNNABLE)) {
+			if (umbra_vcpu_wait(vcpu))
+				return interrupted(vcpu);
+			umbra_vmx_request_window(vcpu);
+		}
 		r = load_root(vcpu);
 		if (unlikely(r))
 			return r;
+		if (unlikely(vcpu->vapic_addr))
+			umbra_vapic_publish(vcpu);
 		r = umbra_vmx_run_once(vcpu);
+		if (unlikely(vcpu->vapic_addr))
+			umbra_vapic_collect(vcpu);
 		if (r <= 0)
 			return r;
 		if (window_open(vcpu))
@@ -107,7 +122,7 @@ static void publish(struct umbra_vcpu *vcpu)
 
 	umbra_vmx_get_regs(vcpu, &regs);
 	run->if_flag = !!(regs.rflags & X86_EFLAGS_IF);
-	run->cr8 = vcpu->cr8;
+	run->cr8 = umbra_vcpu_cr8(vcpu);
 	run->apic_base = vcpu->apic_base;
 	run->ready_for_interrupt_injection = umbra_vmx_ready_for_interrupt(vcpu);
 	run->flags = 0;
@@ -116,12 +131,15 @@ static void publish(struct umbra_vcpu *vcpu)
 static int run_loaded(struct umbra_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
-	u64 cr8 = READ_ONCE(run->cr8);
 	int r;
 
-	if (cr8 > 15)
-		return -EINVAL;
-	vcpu->cr8 = cr8;
+	if (!vcpu->lapic) {
+		u64 cr8 = READ_ONCE(run->cr8);
+
+		if (cr8 > 15)
+			return -EINVAL;
+		vcpu->cr8 = cr8;
+	}
 	if (READ_ONCE(run->request_interrupt_window))
 		umbra_vmx_request_window(vcpu);
 	r = finish_exit(vcpu);

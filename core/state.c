@@ -39,11 +39,25 @@ long umbra_state_get_mp_state(struct umbra_call *call)
 }
 
 /* The other states belong to a local APIC in the kernel. */
+static bool mp_state_valid(const struct umbra_vcpu *vcpu, u32 state)
+{
+	switch (state) {
+	case KVM_MP_STATE_RUNNABLE:
+		return true;
+	case KVM_MP_STATE_UNINITIALIZED:
+	case KVM_MP_STATE_INIT_RECEIVED:
+	case KVM_MP_STATE_HALTED:
+		return vcpu->lapic;
+	default:
+		return false;
+	}
+}
+
 long umbra_state_set_mp_state(struct umbra_call *call)
 {
 	const struct kvm_mp_state *state = call->data;
 
-	if (state->mp_state != KVM_MP_STATE_RUNNABLE)
+	if (!mp_state_valid(call->vcpu, state->mp_state))
 		return -EINVAL;
 	call->vcpu->mp_state = state->mp_state;
 	return 0;

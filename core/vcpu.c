@@ -7,6 +7,7 @@
 #include <linux/slab.h>
 #include <linux/smp.h>
 #include <umbra/compat.h>
+#include <umbra/irqchip.h>
 #include <umbra/vcpu.h>
 #include <umbra/vmx.h>
 #include "ioctl.h"
@@ -58,6 +59,11 @@ void umbra_vcpu_kick(struct umbra_vcpu *vcpu)
 	put_cpu();
 }
 
+u64 umbra_vcpu_cr8(struct umbra_vcpu *vcpu)
+{
+	return vcpu->lapic ? umbra_lapic_get_cr8(vcpu) : vcpu->cr8;
+}
+
 static int vcpu_alloc_pages(struct umbra_vcpu *vcpu)
 {
 	vcpu->run = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
@@ -84,6 +90,7 @@ static void vcpu_free(struct umbra_vcpu *vcpu)
 
 void umbra_vcpu_destroy(struct umbra_vcpu *vcpu)
 {
+	umbra_lapic_destroy(vcpu);
 	umbra_mmu_vcpu_destroy(&vcpu->mmu);
 	vcpu_free(vcpu);
 }
@@ -101,6 +108,7 @@ static struct umbra_vcpu *vcpu_new(struct umbra_vm *vm, int id)
 	vcpu->cpu = -1;
 	vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
 	mutex_init(&vcpu->mutex);
+	rcuwait_init(&vcpu->wait);
 	preempt_notifier_init(&vcpu->pn, &vcpu_preempt_ops);
 
 	ret = vcpu_alloc_pages(vcpu);
@@ -110,8 +118,19 @@ static struct umbra_vcpu *vcpu_new(struct umbra_vm *vm, int id)
 	if (ret)
 		goto err;
 	umbra_vmx_vcpu_reset(vcpu);
+	if (!vm->irqchip)
+		return vcpu;
+
+	/* With local APICs in the kernel all but one wait to be started. */
+	ret = umbra_lapic_create(vcpu);
+	if (ret)
+		goto err_mmu;
+	if (vcpu->id != vm->boot_cpu_id)
+		vcpu->mp_state = KVM_MP_STATE_UNINITIALIZED;
 	return vcpu;
 
+err_mmu:
+	umbra_mmu_vcpu_destroy(&vcpu->mmu);
 err:
 	vcpu_free(vcpu);
 	return ERR_PTR(ret);

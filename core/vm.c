@@ -3,9 +3,11 @@
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
 #include <linux/kvm.h>
+#include <linux/ktime.h>
 #include <linux/preempt.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <umbra/irqchip.h>
 #include <umbra/vcpu.h>
 #include <umbra/vm.h>
 #include <umbra/vmx.h>
@@ -24,6 +26,7 @@ static struct umbra_vm *vm_alloc(void)
 	snprintf(vm->name, sizeof(vm->name), "umbra-%d", task_pid_nr(current));
 	vm->mm = current->mm;
 	mmgrab(vm->mm);
+	vm->clock_offset = -(s64)ktime_get_boottime_ns();
 	return vm;
 }
 
@@ -74,8 +77,10 @@ static void vm_destroy(struct umbra_vm *vm)
 
 	preempt_notifier_dec();
 	umbra_notifier_unregister(vm);
+	umbra_irqchip_quiesce(vm);
 	for (i = 0; i < vm->nr_vcpus; i++)
 		umbra_vcpu_destroy(vm->vcpu[i]);
+	umbra_irqchip_destroy(vm);
 	umbra_mmu_destroy(&vm->mmu);
 	umbra_slots_destroy(vm);
 	umbra_vmx_put();

@@ -8,6 +8,7 @@
 #include <linux/kvm.h>
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
+#include <umbra/irqchip.h>
 
 #include "vmx.h"
 
@@ -202,14 +203,19 @@ static int guest_cr3(struct vmx_vcpu *vmx, u64 cr3)
 static int guest_cr8(struct vmx_vcpu *vmx, u64 cr8)
 {
 	struct umbra_vcpu *vcpu = &vmx->vcpu;
-	u64 old = vcpu->cr8;
+	u64 old = umbra_vcpu_cr8(vcpu);
 
 	if (cr8 > 15) {
 		vmx_queue_gp(vmx);
 		return VMX_RESUME_GUEST;
 	}
-	vcpu->cr8 = cr8;
 	vmx_skip_insn(vmx);
+	if (vcpu->lapic) {
+		umbra_lapic_set_cr8(vcpu, cr8);
+		vmx->event_pending = true;
+		return VMX_RESUME_GUEST;
+	}
+	vcpu->cr8 = cr8;
 	if (cr8 >= old)
 		return VMX_RESUME_GUEST;
 	vcpu->run->exit_reason = KVM_EXIT_SET_TPR;
@@ -268,7 +274,8 @@ int vmx_handle_cr(struct vmx_vcpu *vmx)
 	case 0:
 		return mov_to_cr(vmx, cr, vmx_reg(vmx, reg));
 	case 1:
-		vmx_set_reg(vmx, reg, cr == 3 ? vmx->vcpu.mmu.state.cr3 : vmx->vcpu.cr8);
+		vmx_set_reg(vmx, reg,
+			    cr == 3 ? vmx->vcpu.mmu.state.cr3 : umbra_vcpu_cr8(&vmx->vcpu));
 		vmx_skip_insn(vmx);
 		return VMX_RESUME_GUEST;
 	case 2:

@@ -10,6 +10,8 @@
 #include <linux/kvm.h>
 #include <asm/trapnr.h>
 
+#include <umbra/irqchip.h>
+
 #include "vmx.h"
 
 #define INTERRUPT_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
@@ -141,6 +143,25 @@ static void inject_soft(struct vmx_vcpu *vmx)
 	ev->soft = false;
 }
 
+/* Does the local APIC have an interrupt for this vCPU? */
+static bool irq_waits(struct vmx_vcpu *vmx)
+{
+	return vmx->vcpu.lapic && umbra_irq_pending(&vmx->vcpu);
+}
+
+/* Take it over from there. */
+static bool take_irq(struct vmx_vcpu *vmx)
+{
+	int vector = umbra_irq_ack(&vmx->vcpu);
+
+	if (vector < 0)
+		return false;
+	vmx->ev.irq = true;
+	vmx->ev.irq_injected = false;
+	vmx->ev.irq_vector = vector;
+	return true;
+}
+
 /* Ask for an exit as soon as what still waits can be delivered. */
 static void open_windows(struct vmx_vcpu *vmx)
 {
@@ -156,7 +177,8 @@ static void open_windows(struct vmx_vcpu *vmx)
 		vmx_cpu_ctl_set(vmx, CPU_BASED_NMI_WINDOW_EXITING);
 	else
 		vmx_cpu_ctl_clear(vmx, CPU_BASED_NMI_WINDOW_EXITING);
-	if (sti || ev->irq || READ_ONCE(vmx->vcpu.run->request_interrupt_window))
+	if (sti || ev->irq || irq_waits(vmx) ||
+	    (!vmx->vcpu.lapic && READ_ONCE(vmx->vcpu.run->request_interrupt_window)))
 		vmx_cpu_ctl_set(vmx, CPU_BASED_INTR_WINDOW_EXITING);
 	else
 		vmx_cpu_ctl_clear(vmx, CPU_BASED_INTR_WINDOW_EXITING);
@@ -182,8 +204,10 @@ void vmx_events_inject(struct vmx_vcpu *vmx)
 	} else if (ev->nmi_pending && nmi_allowed()) {
 		ev->nmi_pending--;
 		inject_nmi(vmx);
-	} else if (ev->irq && !ev->nmi_pending && vmx_interrupt_allowed(vmx)) {
-		inject_irq(vmx);
+	} else if (!ev->nmi_pending && (ev->irq || irq_waits(vmx)) &&
+		   vmx_interrupt_allowed(vmx)) {
+		if (ev->irq || take_irq(vmx))
+			inject_irq(vmx);
 	}
 	open_windows(vmx);
 }
@@ -277,12 +301,19 @@ void umbra_vmx_request_window(struct umbra_vcpu *vcpu)
 	to_vmx(vcpu)->event_pending = true;
 }
 
+bool umbra_vmx_nmi_pending(struct umbra_vcpu *vcpu)
+{
+	return to_vmx(vcpu)->ev.nmi_pending;
+}
+
 int umbra_vmx_queue_interrupt(struct umbra_vcpu *vcpu, u32 vector)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
 	if (vector > 255)
 		return -EINVAL;
+	if (vcpu->lapic)
+		return -ENXIO;
 	if (vmx->ev.irq)
 		return -EEXIST;
 	vmx->ev.irq = true;

@@ -68,11 +68,15 @@ static int handle_triple_fault(struct vmx_vcpu *vmx)
 	return VMX_EXIT_TO_USER;
 }
 
-/* There is no local APIC here: user space decides what wakes the vCPU. */
+/* Without a local APIC in the kernel user space decides what wakes the vCPU. */
 static int handle_hlt(struct vmx_vcpu *vmx)
 {
 	vmx_skip_insn(vmx);
 	vmx->vcpu.stat.halt_exits++;
+	if (vmx->vcpu.lapic) {
+		vmx->vcpu.mp_state = KVM_MP_STATE_HALTED;
+		return VMX_RESUME_GUEST;
+	}
 	vmx->vcpu.run->exit_reason = KVM_EXIT_HLT;
 	return VMX_EXIT_TO_USER;
 }

@@ -6,6 +6,7 @@
 #include <linux/kvm.h>
 #include <linux/string.h>
 #include <umbra/emulation.h>
+#include <umbra/irqchip.h>
 
 #include "vmx.h"
 
@@ -30,9 +31,10 @@ static int complete_out(struct umbra_vcpu *vcpu)
 	return VMX_RESUME_GUEST;
 }
 
-static int complete_in(struct umbra_vcpu *vcpu)
+/* The result of IN is in the shared page. */
+static void load_rax(struct vmx_vcpu *vmx)
 {
-	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	struct umbra_vcpu *vcpu = &vmx->vcpu;
 	unsigned long *rax = &vcpu->regs[UMBRA_RAX];
 
 	switch (vmx->io_size) {
@@ -46,6 +48,11 @@ static int complete_in(struct umbra_vcpu *vcpu)
 		*rax = *(u32 *)vcpu->pio_page;
 		break;
 	}
+}
+
+static int complete_in(struct umbra_vcpu *vcpu)
+{
+	load_rax(to_vmx(vcpu));
 	return complete_out(vcpu);
 }
 
@@ -59,6 +66,22 @@ static int string_io(struct vmx_vcpu *vmx)
 	return r;
 }
 
+/* A port of the interrupt controllers or the timer: done on the spot. */
+static bool kernel_port(struct vmx_vcpu *vmx, u16 port, bool in)
+{
+	struct umbra_vcpu *vcpu = &vmx->vcpu;
+
+	if (!in)
+		memcpy(vcpu->pio_page, &vcpu->regs[UMBRA_RAX], 4);
+	if (!umbra_irqchip_pio(vcpu, port, vcpu->pio_page, vmx->io_size, !in))
+		return false;
+	vmx->event_pending = true;
+	if (in)
+		load_rax(vmx);
+	vmx_skip_insn(vmx);
+	return true;
+}
+
 int vmx_handle_io(struct vmx_vcpu *vmx)
 {
 	struct umbra_vcpu *vcpu = &vmx->vcpu;
@@ -70,6 +93,8 @@ int vmx_handle_io(struct vmx_vcpu *vmx)
 		return string_io(vmx);
 
 	vmx->io_size = (qual & IO_QUAL_SIZE) + 1;
+	if (vcpu->lapic && kernel_port(vmx, qual >> 16, qual & IO_QUAL_IN))
+		return VMX_RESUME_GUEST;
 	run->exit_reason = KVM_EXIT_IO;
 	run->io.direction = (qual & IO_QUAL_IN) ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
 	run->io.size = vmx->io_size;

@@ -9,6 +9,7 @@
 #include <asm/mtrr.h>
 #include <asm/msr.h>
 #include <asm/msr-index.h>
+#include <umbra/irqchip.h>
 
 #include "vmx.h"
 
@@ -164,6 +165,12 @@ static bool is_pv_msr(u32 index)
 	       (index >= MSR_KVM_WALL_CLOCK_NEW && index <= MSR_KVM_MIGRATION_CONTROL);
 }
 
+/* x2APIC registers and the deadline timer. */
+static bool is_lapic_msr(u32 index)
+{
+	return index == MSR_IA32_TSC_DEADLINE || (index >> 8) == 8;
+}
+
 /* MSRs that read as a constant or as a value kept here. */
 static int get_plain(struct vmx_vcpu *vmx, u32 index, u64 *data, bool host)
 {
@@ -240,6 +247,8 @@ int umbra_vmx_get_msr(struct umbra_vcpu *vcpu, u32 index, u64 *data, bool host)
 		*data = rdtsc() + vmx->tsc_offset;
 		return 0;
 	default:
+		if (vcpu->lapic && is_lapic_msr(index))
+			return umbra_lapic_get_msr(vcpu, index, data);
 		if (host && is_pv_msr(index)) {
 			*data = 0;
 			return 0;
@@ -258,6 +267,14 @@ static int set_efer(struct vmx_vcpu *vmx, u64 data)
 	return 0;
 }
 
+static int set_apic_base(struct vmx_vcpu *vmx, u64 data, bool host)
+{
+	if (!vmx->vcpu.lapic || host)
+		return umbra_vmx_set_apic_base(&vmx->vcpu, data);
+	vmx->event_pending = true;
+	return umbra_lapic_write_base(&vmx->vcpu, data);
+}
+
 static int set_plain(struct vmx_vcpu *vmx, u32 index, u64 data, bool host)
 {
 	u64 *slot = mtrr_slot(vmx, index);
@@ -273,7 +290,7 @@ static int set_plain(struct vmx_vcpu *vmx, u32 index, u64 data, bool host)
 		vmx->mtrr_def_type = data;
 		return 0;
 	case MSR_IA32_APICBASE:
-		return umbra_vmx_set_apic_base(&vmx->vcpu, data);
+		return set_apic_base(vmx, data, host);
 	case MSR_IA32_MISC_ENABLE:
 		vmx->misc_enable = data;
 		return 0;
@@ -333,6 +350,10 @@ int umbra_vmx_set_msr(struct umbra_vcpu *vcpu, u32 index, u64 data, bool host)
 		set_tsc(vmx, data);
 		return 0;
 	default:
+		if (vcpu->lapic && is_lapic_msr(index)) {
+			vmx->event_pending = true;
+			return umbra_lapic_set_msr(vcpu, index, data);
+		}
 		if (host && is_pv_msr(index))
 			return data ? -EINVAL : 0;
 		return set_plain(vmx, index, data, host);
@@ -344,6 +365,8 @@ int umbra_vmx_set_apic_base(struct umbra_vcpu *vcpu, u64 base)
 	const u64 known = MSR_IA32_APICBASE_BSP | MSR_IA32_APICBASE_ENABLE |
 			  GENMASK_ULL(vcpu->mmu.state.maxphyaddr - 1, 12);
 
+	if (vcpu->lapic)
+		return umbra_lapic_set_base(vcpu, base);
 	/* No x2APIC: it needs an APIC in the kernel. */
 	if (base & ~known)
 		return -EINVAL;

@@ -6,6 +6,7 @@
 #include <linux/kvm.h>
 #include <linux/string.h>
 #include <umbra/emulate.h>
+#include <umbra/irqchip.h>
 
 #include "vmx.h"
 
@@ -120,7 +121,7 @@ void umbra_vmx_get_sregs(struct umbra_vcpu *vcpu, struct kvm_sregs *sregs)
 	sregs->cr2 = vmx->cr2;
 	sregs->cr3 = s->cr3;
 	sregs->cr4 = s->cr4;
-	sregs->cr8 = vcpu->cr8;
+	sregs->cr8 = umbra_vcpu_cr8(vcpu);
 	sregs->efer = s->efer;
 	sregs->apic_base = vcpu->apic_base;
 	if (vmx->ev.irq)
@@ -208,7 +209,10 @@ int umbra_vmx_set_sregs(struct umbra_vcpu *vcpu, const struct kvm_sregs *in)
 		return -EINVAL;
 	set_segments(in);
 	vmx->cr2 = in->cr2;
-	vcpu->cr8 = in->cr8;
+	if (vcpu->lapic)
+		umbra_lapic_set_cr8(vcpu, in->cr8);
+	else
+		vcpu->cr8 = in->cr8;
 	set_pending_irq(vmx, in);
 	/* PDPTEs that cannot be loaded are the guest's problem at its first access. */
 	set_crs(vmx, in);
@@ -251,10 +255,11 @@ void vmx_regs_reset(struct vmx_vcpu *vmx)
 	vmx->dr6 = RESET_DR6;
 	vmx->dr7 = RESET_DR7;
 	vmcs_writel(GUEST_DR7, RESET_DR7);
-	vmx->vcpu.apic_base = APIC_DEFAULT_PHYS_BASE | MSR_IA32_APICBASE_ENABLE |
-			      (vmx->vcpu.idx ? 0 : MSR_IA32_APICBASE_BSP);
-
 	s->cr0 = RESET_CR0;
+	s->cr3 = 0;
+	s->cr4 = 0;
+	s->efer = 0;
+	vmx->cr2 = 0;
 	vmx_cpuid_derive(vmx);
 	vmx->vcpu.mmu.family = UMBRA_FAMILY_EPT;
 	vmx_family_apply(vmx);

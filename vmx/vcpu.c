@@ -89,7 +89,31 @@ void umbra_vmx_vcpu_reset(struct umbra_vcpu *vcpu)
 	vmx_vmcs_setup(vmx);
 	vmx_msr_reset(vmx);
 	vmx_regs_reset(vmx);
+	vcpu->apic_base = APIC_DEFAULT_PHYS_BASE | MSR_IA32_APICBASE_ENABLE |
+			  (vcpu->idx ? 0 : MSR_IA32_APICBASE_BSP);
 	umbra_vcpu_put(vcpu);
+}
+
+void umbra_vmx_vcpu_init(struct umbra_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	memset(&vmx->ev, 0, sizeof(vmx->ev));
+	vmx_regs_reset(vmx);
+	umbra_mmu_unload(&vcpu->mmu);
+	vcpu->mmu.flush_guest = true;
+}
+
+void umbra_vmx_vcpu_sipi(struct umbra_vcpu *vcpu, u8 vector)
+{
+	vmcs_write16(GUEST_CS_SELECTOR, vector << 8);
+	vmcs_writel(GUEST_CS_BASE, (unsigned long)vector << 12);
+	vmx_set_rip(to_vmx(vcpu), 0);
+}
+
+u64 umbra_vmx_tsc_offset(struct umbra_vcpu *vcpu)
+{
+	return to_vmx(vcpu)->tsc_offset;
 }
 
 void umbra_vmx_vcpu_load(struct umbra_vcpu *vcpu, int cpu)

@@ -103,4 +103,11 @@ static inline int umbra_follow_pfnmap(struct vm_area_struct *vma, unsigned long 
 #define umbra_immediate_exit(run)	READ_ONCE((run)->immediate_exit)
 #endif
 
+/* Nobody signals more than one at a time: later kernels cannot. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
+#define umbra_eventfd_signal(ctx)	eventfd_signal(ctx)
+#else
+#define umbra_eventfd_signal(ctx)	eventfd_signal(ctx, 1)
+#endif
+
 #endif /* _UMBRA_COMPAT_H */

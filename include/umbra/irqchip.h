@@ -3,16 +3,31 @@
  * Interrupt controllers in the kernel: a local APIC per vCPU; two 8259s, an
  * IOAPIC and an 8254 per VM; GSI routing and MSI.
  *
- * Locks, inside all of the MMU's: irqchip->lock (PICs, IOAPIC, routing, a
- * spinlock taken with interrupts off) → none. A local APIC's IRR is set by any
- * CPU with atomic bit operations; everything else of it is touched only by the
- * thread that runs or configures the vCPU (vcpu->mutex), except its timer.
+ * Locks, inside all of the MMU's: the PIT's, then the irqchip's (PICs, IOAPIC),
+ * raw spinlocks taken with interrupts off. Routing is under RCU. A local APIC's
+ * IRR is set by any CPU with atomic bit operations; everything else of it is
+ * changed only by the thread that runs or configures the vCPU (vcpu->mutex),
+ * except its timer.
  */
 #ifndef _UMBRA_IRQCHIP_H
 #define _UMBRA_IRQCHIP_H
 
 #include <linux/kvm.h>
 #include <umbra/types.h>
+
+/* GSIs, and routes of all GSIs together. */
+#define UMBRA_MAX_ROUTES	4096
+
+/* The PIT's. */
+#define UMBRA_PIT_GSI		0
+
+/* Who drives a line: @source of umbra_irq_line(). */
+enum umbra_irq_source {
+	UMBRA_IRQ_SOURCE_USER,
+	UMBRA_IRQ_SOURCE_PIT,
+	UMBRA_IRQ_SOURCE_IRQFD,
+	UMBRA_IRQ_SOURCE_RESAMPLE,
+};
 
 struct umbra_irqchip;
 struct umbra_lapic;
@@ -27,6 +42,14 @@ struct umbra_vm;
  * Return: 0; -EEXIST; -EINVAL when a vCPU exists already; -ENOMEM.
  */
 int umbra_irqchip_create(struct umbra_vm *vm);
+
+/**
+ * umbra_irqchip_quiesce() / umbra_irqchip_destroy() - the VM goes away
+ *
+ * quiesce ends what raises interrupts on its own (irqfds, PIT), as long as the
+ * vCPUs are there; destroy comes when they are gone.
+ */
+void umbra_irqchip_quiesce(struct umbra_vm *vm);
 void umbra_irqchip_destroy(struct umbra_vm *vm);
 
 /**
@@ -86,16 +109,27 @@ int umbra_lapic_get_msr(struct umbra_vcpu *vcpu, u32 index, u64 *data);
 int umbra_lapic_set_msr(struct umbra_vcpu *vcpu, u32 index, u64 data);
 
 /**
- * umbra_lapic_set_base() - MSR_IA32_APICBASE with an APIC in the kernel
+ * umbra_lapic_set_base() - MSR_IA32_APICBASE with an APIC in the kernel, as user
+ *	space sets it: any change of mode
+ * umbra_lapic_write_base() - the same as the guest's WRMSR: changes between
+ *	xAPIC, x2APIC and off go by the rules
  *
- * Mode changes xAPIC, x2APIC, off, by the rules; updates vcpu->apic_base.
+ * Both update vcpu->apic_base.
  * Return: 0 or -EINVAL.
  */
 int umbra_lapic_set_base(struct umbra_vcpu *vcpu, u64 base);
+int umbra_lapic_write_base(struct umbra_vcpu *vcpu, u64 base);
 
 /* CR8 is TPR bits 7:4. */
 u64 umbra_lapic_get_cr8(struct umbra_vcpu *vcpu);
 void umbra_lapic_set_cr8(struct umbra_vcpu *vcpu, u64 cr8);
+
+/**
+ * umbra_lapic_vapic_word() - TPR, highest IRR and ISR as guests patched for
+ *	KVM_SET_VAPIC_ADDR read them: bits 7:0, 15:12, 31:24
+ */
+u32 umbra_lapic_vapic_word(struct umbra_vcpu *vcpu);
+void umbra_lapic_set_tpr(struct umbra_vcpu *vcpu, u8 tpr);
 
 /**
  * umbra_irq_line() - KVM_IRQ_LINE and the in-kernel sources
@@ -114,14 +148,20 @@ int umbra_irqchip_signal_msi(struct umbra_vm *vm, const struct kvm_msi *msi);
 int umbra_lapic_get_state(struct umbra_vcpu *vcpu, struct kvm_lapic_state *state);
 int umbra_lapic_set_state(struct umbra_vcpu *vcpu, const struct kvm_lapic_state *state);
 int umbra_pit_create(struct umbra_vm *vm, const struct kvm_pit_config *config);
+bool umbra_vm_has_pit(struct umbra_vm *vm);
 int umbra_pit_get(struct umbra_vm *vm, struct kvm_pit_state2 *state);
 int umbra_pit_set(struct umbra_vm *vm, const struct kvm_pit_state2 *state);
+void umbra_pit_set_reinject(struct umbra_vm *vm, bool reinject);
+int umbra_irqfd_set(struct umbra_vm *vm, const struct kvm_irqfd *args);
 
 /*
  * What irqchip/ asks of the vCPU (core/wait.c).
  */
 
-/* An interrupt, NMI, INIT or SIPI may be there: wake the vCPU or kick it out. */
+/*
+ * An interrupt, NMI, INIT or SIPI may be there: wake the vCPU or kick it out.
+ * Context: any, with raw spinlocks held and interrupts off.
+ */
 void umbra_vcpu_notify(struct umbra_vcpu *vcpu);
 
 /* Deliver an NMI; any context. */

@@ -13,10 +13,13 @@
 #include <linux/kvm.h>
 #include <linux/mutex.h>
 #include <linux/preempt.h>
+#include <linux/rcuwait.h>
 #include <umbra/emulate.h>
 #include <umbra/mmu.h>
 #include <umbra/types.h>
 #include <umbra/vm.h>
+
+struct umbra_lapic;
 
 /* Index of the general registers in vcpu->regs: the encoding's order. */
 enum umbra_reg {
@@ -37,6 +40,14 @@ enum umbra_vcpu_mode {
 enum umbra_request {
 	UMBRA_REQ_MMU_RELOAD,
 	UMBRA_REQ_TRIPLE_FAULT,
+	UMBRA_REQ_EVENT,
+};
+
+/* Bits of vcpu->signals: what other CPUs send to a vCPU with a local APIC. */
+enum umbra_signal {
+	UMBRA_SIGNAL_NMI,
+	UMBRA_SIGNAL_INIT,
+	UMBRA_SIGNAL_SIPI,
 };
 
 /* Pages of the vCPU fd's mmap area, in order. */
@@ -92,6 +103,11 @@ struct umbra_vcpu_stat {
  * @regs: general registers; RSP is valid only through umbra_vmx_*()
  * @mmu: page-table view
  * @mp_state: KVM_MP_STATE_*
+ * @lapic: local APIC in the kernel, or NULL: user space has it
+ * @vapic_addr: gpa of the word of KVM_SET_VAPIC_ADDR, or 0
+ * @wait: where the vCPU sleeps; woken by any CPU
+ * @signals: bit set of enum umbra_signal; atomic bit operations
+ * @sipi_vector: start-up page of UMBRA_SIGNAL_SIPI; written before the bit
  * @cpuid: table set by KVM_SET_CPUID2
  * @nr_cpuid: entries used
  * @cpuid_hint: where the first entry of a common leaf is in @cpuid
@@ -124,6 +140,11 @@ struct umbra_vcpu {
 	struct umbra_mmu_vcpu mmu;
 
 	u32 mp_state;
+	struct umbra_lapic *lapic;
+	gpa_t vapic_addr;
+	struct rcuwait wait;
+	unsigned long signals;
+	u8 sipi_vector;
 	struct kvm_cpuid_entry2 *cpuid;
 	unsigned int nr_cpuid;
 	u16 cpuid_hint[UMBRA_CPUID_HINTS];
@@ -167,6 +188,26 @@ void umbra_vcpu_put(struct umbra_vcpu *vcpu);
  * Context: any but NMI; does not wait.
  */
 void umbra_vcpu_kick(struct umbra_vcpu *vcpu);
+
+/**
+ * umbra_vcpu_cr8() - the task priority, wherever it is kept
+ */
+u64 umbra_vcpu_cr8(struct umbra_vcpu *vcpu);
+
+/**
+ * umbra_vcpu_wait() - sleep until the vCPU is runnable
+ *
+ * Context: the vCPU's thread in KVM_RUN, loaded.
+ * Return: 0, or -EINTR when a signal is pending.
+ */
+int umbra_vcpu_wait(struct umbra_vcpu *vcpu);
+
+/**
+ * umbra_vcpu_take_signals() - act on INIT, SIPI and NMI that have arrived
+ *
+ * Context: the vCPU's thread, loaded.
+ */
+void umbra_vcpu_take_signals(struct umbra_vcpu *vcpu);
 
 /**
  * umbra_vcpu_cpuid() - what CPUID tells this guest

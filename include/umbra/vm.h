@@ -17,6 +17,7 @@
 #include <umbra/mmu.h>
 #include <umbra/types.h>
 
+struct umbra_irqchip;
 struct umbra_vcpu;
 
 /**
@@ -32,6 +33,11 @@ struct umbra_vcpu;
  * @nr_vcpus: L for writing
  * @slot_ids: S: slots by user space's number
  * @slot_pages: S: sum of all slots' sizes
+ * @irqchip: L for writing, set once: interrupt controllers in the kernel, or NULL;
+ *	readers without vm->lock use umbra_vm_irqchip()
+ * @boot_cpu_id: L: id of the vCPU that is the boot processor; fixed with the first
+ *	vCPU
+ * @clock_offset: L: what the VM's clock is ahead of the host's boot time, in ns
  * @name: C: for stats and the log, "umbra-PID"
  */
 struct umbra_vm {
@@ -45,6 +51,9 @@ struct umbra_vm {
 	unsigned int nr_vcpus;
 	struct xarray slot_ids;
 	unsigned long slot_pages;
+	struct umbra_irqchip *irqchip;
+	u32 boot_cpu_id;
+	s64 clock_offset;
 	char name[24];
 };
 
@@ -72,6 +81,12 @@ static inline struct umbra_vcpu *umbra_vm_vcpu(struct umbra_vm *vm, unsigned int
 {
 	/* Pairs with the release in umbra_vcpu_create(). */
 	return i < smp_load_acquire(&vm->nr_vcpus) ? vm->vcpu[i] : NULL;
+}
+
+static inline struct umbra_irqchip *umbra_vm_irqchip(struct umbra_vm *vm)
+{
+	/* Pairs with the release in umbra_irqchip_create(). */
+	return smp_load_acquire(&vm->irqchip);
 }
 
 #endif /* _UMBRA_VM_H */

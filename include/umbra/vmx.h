@@ -96,6 +96,24 @@ int umbra_vmx_queue_nmi(struct umbra_vcpu *vcpu);
 void umbra_vmx_queue_exception(struct umbra_vcpu *vcpu, const struct umbra_exception *exc);
 
 /**
+ * umbra_vmx_nmi_pending() - does an NMI wait for delivery?
+ */
+bool umbra_vmx_nmi_pending(struct umbra_vcpu *vcpu);
+
+/**
+ * umbra_vmx_vcpu_init() - INIT: registers as after reset, memory types and TSC
+ *	as they were
+ * umbra_vmx_vcpu_sipi() - start at page @vector in real mode
+ */
+void umbra_vmx_vcpu_init(struct umbra_vcpu *vcpu);
+void umbra_vmx_vcpu_sipi(struct umbra_vcpu *vcpu, u8 vector);
+
+/**
+ * umbra_vmx_tsc_offset() - guest TSC minus host TSC
+ */
+u64 umbra_vmx_tsc_offset(struct umbra_vcpu *vcpu);
+
+/**
  * umbra_vmx_ready_for_interrupt() - would KVM_INTERRUPT be delivered at once?
  */
 bool umbra_vmx_ready_for_interrupt(struct umbra_vcpu *vcpu);

@@ -7,7 +7,7 @@ dir=$1
 cd "$(dirname "$0")/../.."
 top=$PWD
 
-find Kbuild core mmu vmx emulate include \
+find Kbuild core mmu vmx emulate irqchip include \
 	\( -name Kbuild -o -name '*.[chS]' -o -name '*.inc' \) -type f |
 while read -r file; do
 	[ -e "$dir/$file" ] && continue
