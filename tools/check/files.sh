@@ -9,16 +9,16 @@ cd "$(dirname "$0")/../.." || exit
 
 sources()
 {
-	find core mmu vmx emulate include selftests tools -name '*.[chS]' | sort
+	find core mmu vmx emulate irqchip include selftests tools -name '*.[chS]' | sort
 }
 
 tap_begin
 
 tap_check "Kbuild names the sources that are there" sh -c '
 	kbuild=$(mktemp) && tree=$(mktemp) || exit
-	tr -s " \t\\\\" "\n" <Kbuild | sed -n "s,^\(\(core\|mmu\|vmx\|emulate\)/.*\)\.o$,\1,p" |
+	tr -s " \t\\\\" "\n" <Kbuild | sed -n "s,^\(\(core\|mmu\|vmx\|emulate\|irqchip\)/.*\)\.o$,\1,p" |
 		sort >"$kbuild"
-	find core mmu vmx emulate -name "*.[cS]" | sed "s/\.[cS]$//" | sort >"$tree"
+	find core mmu vmx emulate irqchip -name "*.[cS]" | sed "s/\.[cS]$//" | sort >"$tree"
 	diff -U0 --label Kbuild --label "source tree" "$kbuild" "$tree"
 	status=$?
 	rm -f "$kbuild" "$tree"
@@ -47,7 +47,7 @@ tap_point "$([ -z "$bad" ]; echo $?)" "no function is longer than 60 lines" "$ba
 bad=$(grep -nE '#include.*(vmx|vmcs)' mmu/* /dev/null | grep -v 'asm/vmx.h')
 tap_point "$([ -z "$bad" ]; echo $?)" "mmu/ includes nothing of vmx/" "$bad"
 
-bad=$(grep -rnE 'LINUX_VERSION_CODE|KERNEL_VERSION *\(' core mmu vmx emulate include |
+bad=$(grep -rnE 'LINUX_VERSION_CODE|KERNEL_VERSION *\(' core mmu vmx emulate irqchip include |
 	grep -v '^include/umbra/compat')
 tap_point "$([ -z "$bad" ]; echo $?)" "kernel versions differ only in include/umbra/compat.h" "$bad"
 

@@ -63,7 +63,7 @@ user_header() # HEADER FLAGS...
 }
 
 tap_begin
-mapfile -t list < <(headers core mmu vmx emulate include)
+mapfile -t list < <(headers core mmu vmx emulate irqchip include)
 kernel_headers "${list[@]}"
 
 # In user space: the ABI, the libraries.

@@ -27,7 +27,7 @@ checkpatch() # FILE
 }
 
 tap_begin
-[ $# -gt 0 ] || set -- $(find core mmu vmx emulate include selftests tools \
+[ $# -gt 0 ] || set -- $(find core mmu vmx emulate irqchip include selftests tools \
 	-name '*.[chS]' | sort)
 for file; do
 	tap_check "checkpatch $file" checkpatch "$file"
