@@ -96,9 +96,10 @@ struct umbra_fill {
 };
 
 /*
- * Entries are added in rising order, none of them present; neighbours whose
- * frames are neighbours too share a lookup. What the host does not have at hand
- * is left out. Nothing is sure to be there before umbra_fill_flush().
+ * Entries are added in rising order, those that are present only to gain rights
+ * to the same frame. Neighbours whose frames are neighbours too share a lookup.
+ * What the host does not have at hand is left out. Nothing is sure to be there
+ * before umbra_fill_flush().
  *
  * Context: mmu_lock held for write throughout.
  */

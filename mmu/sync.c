@@ -84,22 +84,27 @@ static u64 reduce(u64 spte, const struct umbra_grant *grant)
 	return spte;
 }
 
-/* Return: false when the present entry is of no use any more. */
-static bool keep(struct umbra_mmu *mmu, struct umbra_shadow_page *sp, unsigned int index,
-		 const struct umbra_grant *grant)
+/* What becomes of a present entry. */
+enum fate { KEEP, DROP, UPGRADE };
+
+static enum fate adapt(struct umbra_mmu *mmu, struct umbra_shadow_page *sp, unsigned int index,
+		       const struct umbra_grant *grant)
 {
 	u64 old = sp->spt[index], was = sp->entry[index];
 	u64 entry = umbra_shadow_entry(grant->gfn, grant->access);
 
 	if (was == entry && (grant->dirty || !(old & PT_WRITE)))
-		return true;
+		return KEEP;
 	if (umbra_shadow_leaf_gfn(sp, index) != grant->gfn)
-		return false;
+		return DROP;
 	/* Made for a supervisor's write with CR0.WP = 0. */
 	if ((old & PT_WRITE) && !(was & WALK_ACC_WRITE))
-		return false;
+		return DROP;
 	umbra_leaf_replace(mmu, &sp->spt[index], reduce(old, grant), grant);
-	return true;
+	/* The guest has just made it writable: ask the host for the same. */
+	if ((entry & ~was & WALK_ACC_WRITE) && grant->dirty)
+		return UPGRADE;
+	return KEEP;
 }
 
 static void sync_entry(struct umbra_fill *f, unsigned int index, u64 gpte, u64 reserved)
@@ -109,9 +114,12 @@ static void sync_entry(struct umbra_fill *f, unsigned int index, u64 gpte, u64 r
 	bool granted = umbra_grant_read(sp, gpte, reserved, &grant);
 
 	if (umbra_spte_present(fmt, sp->spt[index])) {
-		if (granted && keep(f->vcpu->mmu, sp, index, &grant))
+		enum fate fate = granted ? adapt(f->vcpu->mmu, sp, index, &grant) : DROP;
+
+		if (fate == KEEP)
 			return;
-		umbra_shadow_drop(f->vcpu->mmu, &sp->spt[index]);
+		if (fate == DROP)
+			umbra_shadow_drop(f->vcpu->mmu, &sp->spt[index]);
 	}
 	if (granted)
 		umbra_fill_add(f, index, &grant);
@@ -229,6 +237,9 @@ void umbra_sync_gva(struct umbra_mmu_vcpu *vcpu, u64 gva)
 void umbra_mmu_invlpg(struct umbra_mmu_vcpu *vcpu, u64 gva)
 {
 	vcpu->stat.invlpg++;
-	if (vcpu->family == UMBRA_FAMILY_SHADOW)
-		umbra_sync_gva(vcpu, gva);
+	if (vcpu->family != UMBRA_FAMILY_SHADOW)
+		return;
+	/* What replaces the entry may need it; if not, a fault will do. */
+	umbra_cache_topup(vcpu, UMBRA_FAMILY_SHADOW);
+	umbra_sync_gva(vcpu, gva);
 }
