@@ -3,6 +3,7 @@
  * Life of shadow pages: hash, creation, zapping, limit. See shadow.h for the
  * rules.
  */
+#include <linux/gfp.h>
 #include <linux/hash.h>
 #include <linux/slab.h>
 #include "root.h"
@@ -73,7 +74,7 @@ struct umbra_shadow_page *umbra_shadow_get(struct umbra_mmu_vcpu *vcpu,
 	sp->spt = umbra_table_alloc(vcpu);
 	umbra_table_set_owner(sp->spt, sp);
 	if (role.level == 1 && !role.direct)
-		sp->entry = umbra_table_alloc(vcpu);
+		sp->entry = umbra_cache_pop(&vcpu->table_cache);
 	hlist_add_head(&sp->hash_link, bucket(mmu->shadow, gfn));
 	list_add(&sp->link, &mmu->shadow->active);
 	mmu->shadow->nr_pages++;
@@ -169,7 +170,7 @@ static void free_sp(struct umbra_mmu *mmu, struct umbra_shadow_page *sp)
 {
 	umbra_table_free(mmu, sp->spt);
 	if (sp->entry)
-		umbra_table_free(mmu, sp->entry);
+		free_page((unsigned long)sp->entry);
 	mmu->shadow->nr_pages--;
 	kmem_cache_free(umbra_sp_slab, sp);
 }

@@ -21,7 +21,8 @@
  * umbra_table_alloc() - take a zeroed table out of the cache
  *
  * The caller has filled the cache with umbra_cache_topup(). Accounted in
- * stat.table_bytes from here to umbra_table_free().
+ * stat.table_bytes from here to umbra_table_free(). What is kept beside a table
+ * is not: like the kernel's SecPageTables, the figure is of what CPUs walk.
  */
 u64 *umbra_table_alloc(struct umbra_mmu_vcpu *vcpu);
 void umbra_table_free(struct umbra_mmu *mmu, u64 *table);
