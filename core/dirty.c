@@ -66,9 +66,9 @@ long umbra_dirty_get_log(struct umbra_call *call)
 	if (!slot || !slot->dirty_bitmap)
 		return -ENOENT;
 
-	if (dirty_snapshot(slot))
-		umbra_mmu_write_protect_slot(&call->vm->mmu, slot);
 	longs = BITS_TO_LONGS(slot->npages);
+	if (dirty_snapshot(slot))
+		umbra_mmu_write_protect_dirty(&call->vm->mmu, slot, slot->dirty_bitmap + longs);
 	if (copy_to_user(log->dirty_bitmap, slot->dirty_bitmap + longs, longs * sizeof(long)))
 		return -EFAULT;
 	return 0;

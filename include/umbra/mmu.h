@@ -524,6 +524,14 @@ void umbra_mmu_zap_gfns(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t
  */
 void umbra_mmu_write_protect_slot(struct umbra_mmu *mmu, struct umbra_memslot *slot);
 
+/**
+ * umbra_mmu_write_protect_dirty() - the same for frames that were written to
+ * @slot: is dirty-logged
+ * @dirty: a bit per frame of the slot, taken out of slot->dirty_bitmap
+ */
+void umbra_mmu_write_protect_dirty(struct umbra_mmu *mmu, struct umbra_memslot *slot,
+				   const unsigned long *dirty);
+
 /*
  * mmu_notifier side. The caller (core/notifier.c) holds mmu->srcu, has found
  * the slots, and holds mmu->lock for write around all of these.

@@ -560,7 +560,7 @@ void slot_harvest_dirty(int id)
 	machine.harvesting = true;
 	interfere(true);
 	machine.harvesting = false;
-	umbra_mmu_write_protect_slot(&machine.mmu, slot);
+	umbra_mmu_write_protect_dirty(&machine.mmu, slot, log + longs);
 	srcu_read_unlock(&machine.mmu.srcu, idx);
 }
 

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The EPT family on the simulated machine, one scene at a time: how many exits
+ * things take, and at what size they are mapped.
+ */
+#include <asm/processor-flags.h>
+#include <linux/bitops.h>
+#include <linux/errno.h>
+#include <linux/kvm.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <tap.h>
+#include "machine.h"
+#include "shim.h"
+
+struct machine_counts counts;
+bool sim_ept_ad;
+
+static struct umbra_mmu *const mmu = &machine.mmu;
+static struct cpu *const cpu = &cpus[0];
+
+void violation(const char *format, ...)
+{
+	va_list args;
+
+	printf("# ");
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	printf("\nBail out!\n");
+	fflush(stdout);
+	abort();
+}
+
+void interfere(bool may_notify)
+{
+}
+
+static void vm_create(void)
+{
+	const struct umbra_mmu_caps caps = {
+		.host_maxphyaddr = 46, .ept_2m = true, .ept_ad = true,
+	};
+
+	sim_ept_ad = true;
+	memset(&machine, 0, sizeof(machine));
+	memset(cpus, 0, sizeof(cpus));
+	memset(ram, 0, sizeof(ram));
+	history_reset();
+	if (umbra_mmu_module_init(&caps) || umbra_mmu_init(mmu, &sim_cpu_ops, UMBRA_POLICY_EPT))
+		violation("no memory");
+	host_init();
+	for (int id = 0; id < NR_SLOTS; id++)
+		slot_create(id, 0);
+	if (umbra_mmu_slots_prepare(mmu) || umbra_mmu_vcpu_init(&cpu->v, mmu))
+		violation("no memory");
+	cpu->exists = true;
+	cpu->v.state.cr0 = X86_CR0_PE;
+	cpu->v.state.maxphyaddr = 40;
+	umbra_mmu_state_changed(&cpu->v);
+}
+
+static void vm_destroy(const char *name)
+{
+	umbra_mmu_vcpu_destroy(&cpu->v);
+	umbra_mmu_destroy(mmu);
+	ok(!atomic64_read(&mmu->stat.table_bytes), "%s: no table is left", name);
+	ok(!atomic64_read(&mmu->stat.pages_4k) && !atomic64_read(&mmu->stat.pages_2m),
+	   "%s: no page is counted", name);
+	host_destroy();
+	umbra_mmu_module_exit();
+	ok(!shim_pages && !shim_objects, "%s: nothing is leaked", name);
+}
+
+/* Touch frames with an unpaged guest. Return: the exits it took. */
+static u64 touch(gfn_t first, unsigned int nr, bool write)
+{
+	u64 before = cpu->v.stat.pf_taken;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		struct guest_access a = {
+			.unpaged_gfn = first + i, .write = write, .len = 8,
+		};
+
+		guest_access(cpu, &a);
+	}
+	return cpu->v.stat.pf_taken - before;
+}
+
+/* The host has all of a slot at hand, as it is after user space wrote to it. */
+static void populate(int id)
+{
+	u8 byte = 1;
+	int idx = srcu_read_lock(&mmu->srcu);
+
+	for (unsigned int i = 0; i < slot_plan[id].npages; i++)
+		if (umbra_guest_write(mmu, (slot_plan[id].base + i) << 12, &byte, 1))
+			violation("cannot write");
+	srcu_read_unlock(&mmu->srcu, idx);
+}
+
+static s64 small(void)
+{
+	return atomic64_read(&mmu->stat.pages_4k);
+}
+
+static s64 large(void)
+{
+	return atomic64_read(&mmu->stat.pages_2m);
+}
+
+static unsigned int logged(int id)
+{
+	const struct umbra_memslot *slot = machine.slot[id];
+	unsigned int nr = 0;
+
+	for (unsigned int i = 0; i < slot->npages; i++)
+		nr += test_bit(i, slot->dirty_bitmap);
+	return nr;
+}
+
+static void scene_around(void)
+{
+	unsigned int holes = 0;
+
+	vm_create();
+	ok(touch(0, 8, true) == 8, "what the host lacks takes an exit each");
+	ok(small() == 8, "and is not brought in for its neighbours");
+	populate(0);
+	touch(100, 1, false);
+	ok(small() == 8 + 32, "a window of present neighbours is mapped");
+	ok(!touch(96, 32, true), "for writing too");
+	ok(!touch(0, 8, true), "what was mapped still is");
+	ok(touch(8, 24, true) == 1 && small() == 64, "a part of a window is filled up");
+	ok(touch(190, 10, true) == 2, "a window ends with its slot");
+
+	host_unmap(gfn_to_page(70, false, NULL));
+	touch(80, 1, true);
+	for (gfn_t gfn = 64; gfn < 96; gfn++)
+		holes += touch(gfn, 1, true);
+	ok(holes == 2, "a run ends at a hole");
+	host_write_protect(gfn_to_page(150, false, NULL));
+	touch(140, 1, false);
+	ok(touch(150, 1, true), "nor is copy on write broken");
+	vm_destroy("around");
+}
+
+static void scene_log(void)
+{
+	u64 fast;
+
+	vm_create();
+	populate(0);
+	touch(0, 64, true);
+	slot_log_dirty(0, true);
+	fast = cpu->v.stat.pf_fast;
+	ok(touch(0, 64, false) == 0, "logging leaves the read right");
+	ok(touch(0, 64, true) == 64, "each page's first write exits");
+	ok(cpu->v.stat.pf_fast - fast == 64, "without asking the host");
+	ok(touch(64, 1, true) == 1 && touch(65, 1, true) == 1, "neighbours are not writable");
+	ok(logged(0) == 66, "the log has them all");
+	slot_harvest_dirty(0);
+	ok(touch(10, 2, true) == 2, "writes after the harvest exit again");
+	ok(logged(0) == 2, "and are in the log alone");
+	slot_log_dirty(0, false);
+	vm_destroy("log");
+}
+
+static void scene_huge(void)
+{
+	vm_create();
+	host_collapse();
+	ok(touch(512, 512, true) == 1 && large() == 1, "a huge page takes one exit");
+	slot_log_dirty(1, true);
+	ok(!large(), "logging removes the large leaf");
+	ok(touch(600, 1, true) == 1 && !large() && small(), "small ones take its place");
+	slot_log_dirty(1, false);
+	touch(700, 1, true);
+	ok(large() == 1 && !small(), "the end of logging brings it back");
+	ok(!touch(512, 512, true), "for all of it");
+	host_unmap(gfn_to_page(520, false, NULL));
+	ok(!large(), "the host's split removes it");
+	/* The hole itself, and what is behind it in its window. */
+	ok(touch(512, 512, true) == 512 / 32 + 2 && !large(), "small pages follow");
+	host_collapse();
+	ok(touch(512, 512, true) <= 2 && large() == 1 && !small(),
+	   "the host's collapse is followed");
+	vm_destroy("huge");
+}
+
+static void scene_delete(void)
+{
+	vm_create();
+	host_collapse();
+	populate(0);
+	populate(2);
+	for (int id = 0; id < NR_SLOTS; id++)
+		touch(slot_plan[id].base, slot_plan[id].npages, true);
+	slot_delete(2);
+	ok(!touch(0, 200, true) && !touch(512, 512, true) && !touch(511 * 512 + 504, 8, true),
+	   "deleting a slot leaves the others mapped");
+	slot_create(2, 0);
+	ok(touch(1024, 32, true), "and takes all of its own");
+	slot_delete(1);
+	ok(!large() && !touch(0, 200, true) && !touch(1024, 32, true), "also a large one");
+	vm_destroy("delete");
+}
+
+int main(void)
+{
+	random_state = 1;
+	scene_around();
+	scene_log();
+	scene_huge();
+	scene_delete();
+	return tap_done();
+}
