@@ -21,10 +21,12 @@ packages()
 	# binutils, cpio, xz, zstd take the kernel image apart and pack the initramfs
 	testhost) echo bochs bochs-term bochsbios vgabios busybox-static cpio xz-utils zstd \
 		binutils kmod gcc libc6-dev linux-libc-dev ;;
+	# QEMU with its ROMs, without a display
+	linux) packages testhost; echo qemu-system-x86 seabios ;;
 	unit) echo make gcc libc6-dev ;;
 	check)
 		headers 6.12
-		for g in sparse style unit docs testhost; do
+		for g in sparse style unit docs testhost linux; do
 			packages $g
 		done
 		;;
@@ -34,7 +36,7 @@ packages()
 	esac
 }
 
-[ $# -gt 0 ] || { echo "usage: deps.sh build|sparse|style|unit|testhost|check|bench|demo|docs..." >&2; exit 2; }
+[ $# -gt 0 ] || { echo "usage: deps.sh build|sparse|style|unit|testhost|linux|check|bench|demo|docs..." >&2; exit 2; }
 
 wanted=$(for g; do packages "$g" || exit; done) || exit 2
 wanted=$(printf '%s\n' $wanted | sort -u)

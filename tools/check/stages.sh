@@ -2,8 +2,9 @@
 # The stages of make check, for check.sh to source: what must be built first,
 # what runs then (the longest first, two at a time), what looks at the results.
 
-build_stages="build_6_1 build_6_12 build_debug build_programs"
-test_stages="guests_2cpus guests_1cpu host life statistics api_ept api_shadow hotplug suspend perf
+build_stages="build_6_1 build_6_12 build_debug build_programs build_linux"
+test_stages="linux guests_2cpus guests_1cpu host life statistics api_ept api_shadow
+	hotplug suspend perf
 	guests_debug guests_6_12 unit style headers_6_1 headers_6_12 sparse_6_1
 	sparse_6_12 docs files"
 closing_stages="checksums"
@@ -59,6 +60,22 @@ stage_host()
 
 stage_life() { in_host -- "$here/host/life.sh" "$runner" 50; }
 stage_hotplug() { in_host -c 2 -- "$here/host/hotplug.sh" "$runner"; }
+
+# Linux in Debian's QEMU. Two vCPUs wait for a host that can interrupt a guest
+# which spins with interrupts off: this emulator does not.
+stage_linux()
+{
+	in_host -m 1024 -t 900 -f /usr/bin/qemu-system-x86_64 -f /usr/share/qemu \
+		-f /usr/share/seabios -f "$top/tools/as-dev-kvm" -f "$top/build/linux" -- \
+		"$here/host/linux.sh" "$top/build/linux" 1 q35
+}
+
+stage_build_linux()
+{
+	tap_begin
+	tap_check "Linux guest" "$top/selftests/linux/prepare.sh" "$top/build/linux"
+	tap_end
+}
 
 stage_suspend() { in_host -c 2 -- "$here/host/suspend.sh" "$runner"; }
 

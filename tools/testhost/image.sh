@@ -93,15 +93,15 @@ flatten_kernel()
 	esac >"$dir/vmlinux" || die "cannot decompress $image"
 	objcopy -O binary "$dir/vmlinux" "$dir/kernel" || die "cannot flatten $image"
 	LC_ALL=C readelf -h "$dir/vmlinux" | sed -n 's/.*Entry point address: *//p' >"$dir/entry"
-	rm "$dir/vmlinux"
+	strip -g "$dir/vmlinux"
 }
 
-# prepare_kernel RELEASE: vmlinuz, kernel, entry and modules/ in a directory of
+# prepare_kernel RELEASE: vmlinuz, vmlinux, kernel, entry, modules/ in a directory of
 # the cache, whose name it sets $kernel to. Count up when the contents change.
 prepare_kernel()
 {
 	local release=$1 dir modules m
-	kernel=$cache/$release.2
+	kernel=$cache/$release.3
 	[ -d "$kernel" ] && return
 	echo "testhost: preparing kernel $release (once)" >&2
 	dir=$(mktemp -d "$cache/tmp.XXXXXX") || exit 125

@@ -1,0 +1,35 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# linux.sh DIR CPUS MACHINE: Debian's QEMU, unmodified, boots Debian's kernel on
+# umbra with the interrupt controllers in the kernel, in both paging modes. TAP.
+
+. "$(dirname "$0")/host.sh"
+dir=$1 cpus=$2 machine=$3
+tools=$(dirname "$0")/../..
+log=/tmp/linux.log
+# What only costs time in a guest that lives for seconds.
+append="console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off tsc=reliable
+no_timer_check nokaslr cryptomgr.notests=1 clearcpuid=erms,rdrand,rdseed
+initcall_blacklist=load_system_certificate_list,crypto_kdf108_init,init_blk_tracer,init_kprobe_trace"
+
+boot()
+{
+	timeout 200 "$tools/as-dev-kvm" qemu-system-x86_64 -nodefaults -no-user-config \
+		-display none -serial stdio -no-reboot -m 128 -M "$machine",accel=kvm \
+		-smp "$cpus" -kernel "$dir/vmlinux" -initrd "$dir/initrd" \
+		-append "$(echo $append)" >$log 2>&1 </dev/null
+}
+
+tap_begin
+log_mark
+for paging in ept shadow; do
+	tap_check "linux $paging: module loads" module_load umbra $paging
+	boot
+	tap_point $? "linux $paging: QEMU ends with status 0" "$(tail -n 5 $log)"
+	tap_check "linux $paging: $cpus CPUs are up" grep -q "linux: up with $cpus CPUs" $log
+	tap_point "$(grep -q "linux: workload $(cat "$dir/expected")" $log; echo $?)" \
+		"linux $paging: the workload's checksum is right" "$(grep linux: $log)"
+	tap_check "linux $paging: module unloads" module_unload umbra
+done
+log_check "linux"
+tap_end
