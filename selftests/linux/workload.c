@@ -6,7 +6,6 @@
  */
 #include <setjmp.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +27,7 @@ static void die(const char *what)
 	exit(1);
 }
 
-static uint64_t mix(uint64_t sum, const void *data, size_t len)
+static unsigned long long mix(unsigned long long sum, const void *data, size_t len)
 {
 	const unsigned char *p = data;
 
@@ -46,7 +45,7 @@ static void fill(unsigned char *mem, unsigned int seed)
 }
 
 /* A child writes to every other page of what it shares with its parent. */
-static uint64_t child(unsigned char *mem, unsigned int n)
+static unsigned long long child(unsigned char *mem, unsigned int n)
 {
 	unsigned int i;
 
@@ -55,9 +54,9 @@ static uint64_t child(unsigned char *mem, unsigned int n)
 	return mix(n, mem, PAGES * PAGE);
 }
 
-static uint64_t forks(unsigned char *mem)
+static unsigned long long forks(unsigned char *mem)
 {
-	uint64_t sum = 0, one;
+	unsigned long long sum = 0, one;
 	int fds[2], status;
 	unsigned int n;
 
@@ -87,7 +86,7 @@ static void on_fault(int sig)
 }
 
 /* Rights taken away must hold at once, given back too. */
-static uint64_t rights(unsigned char *mem)
+static unsigned long long rights(unsigned char *mem)
 {
 	static unsigned int faults, i;
 
@@ -114,9 +113,9 @@ static uint64_t rights(unsigned char *mem)
 	return faults;
 }
 
-static uint64_t execs(const char *self)
+static unsigned long long execs(const char *self)
 {
-	uint64_t sum = 0;
+	unsigned long long sum = 0;
 	char line[64], command[256];
 	unsigned int i;
 
@@ -136,13 +135,13 @@ int main(int argc, char **argv)
 {
 	unsigned char *mem = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE,
 				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	uint64_t sum;
+	unsigned long long sum;
 
 	if (mem == MAP_FAILED)
 		die("mmap");
 	if (argc > 2) {
 		fill(mem, atoi(argv[2]));
-		printf("%016llx\n", (unsigned long long)mix(0, mem, PAGES * PAGE));
+		printf("%016llx\n", mix(0, mem, PAGES * PAGE));
 		return 0;
 	}
 	fill(mem, 1);
@@ -150,6 +149,6 @@ int main(int argc, char **argv)
 	sum = sum * 31 + rights(mem);
 	sum = sum * 31 + execs(argv[0]);
 	sum = mix(sum, mem, PAGES * PAGE);
-	printf("%016llx\n", (unsigned long long)sum);
+	printf("%016llx\n", sum);
 	return 0;
 }
