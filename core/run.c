@@ -146,8 +146,6 @@ static int run_loaded(struct umbra_vcpu *vcpu)
 	if (r > 0) {
 		if (umbra_immediate_exit(run) || signal_pending(current))
 			r = interrupted(vcpu);
-		else if (window_open(vcpu))
-			r = 0;
 		else
 			r = run_loop(vcpu);
 	}

@@ -171,9 +171,6 @@ static int read_caps(struct vmx_caps *caps)
 
 	rdmsrl(MSR_IA32_VMX_MISC, misc);
 	caps->timer_shift = misc & MISC_TIMER_SHIFT_MASK;
-	rdmsrl(MSR_IA32_VMX_CR0_FIXED0, caps->cr0_fixed0);
-	rdmsrl(MSR_IA32_VMX_CR0_FIXED1, caps->cr0_fixed1);
-	rdmsrl(MSR_IA32_VMX_CR4_FIXED0, caps->cr4_fixed0);
 	rdmsrl(MSR_IA32_VMX_CR4_FIXED1, caps->cr4_fixed1);
 	return 0;
 }

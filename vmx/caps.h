@@ -13,9 +13,6 @@
  * @cpu2: secondary controls that every vCPU may use
  * @exit: VM-exit controls
  * @entry: VM-entry controls
- * @cr0_fixed0: CR0 bits that must be 1 in VMX operation
- * @cr0_fixed1: CR0 bits that may be 1
- * @cr4_fixed0: CR4 bits that must be 1
  * @cr4_fixed1: CR4 bits that may be 1
  * @preemption_timer: pin-based control exists
  * @timer_shift: the timer counts at TSC >> @timer_shift
@@ -31,9 +28,6 @@ struct vmx_caps {
 	u32 cpu2;
 	u32 exit;
 	u32 entry;
-	u64 cr0_fixed0;
-	u64 cr0_fixed1;
-	u64 cr4_fixed0;
 	u64 cr4_fixed1;
 	bool preemption_timer;
 	u8 timer_shift;

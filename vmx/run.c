@@ -239,9 +239,16 @@ int umbra_vmx_run_once(struct umbra_vcpu *vcpu)
 		reflect_to_host(vmx);
 	if (unlikely(vmx->dr7 & DR7_ENABLED) || unlikely(hw_breakpoint_active()))
 		vmx_debug_unload(vmx);
-	/* A pending interrupt, perhaps the one that made the guest exit, is taken here. */
+	/*
+	 * A pending interrupt, perhaps the one that made the guest exit, is taken
+	 * here: STI opens with the instruction after the next. A tick among them
+	 * still counts as the guest's time.
+	 */
 	local_irq_enable();
+	nop();
+	local_irq_disable();
 	vtime_account_guest_exit();
+	local_irq_enable();
 	preempt_enable();
 
 	if (r >= 0)
