@@ -279,7 +279,7 @@ static enum progress handle(struct cpu *cpu, const struct guest_access *a,
 	case UMBRA_FAULT_GUEST:
 		check_guest_fault(cpu, ra, fault);
 		/* The CPU has forgotten the address; so must the shadow have. */
-		if (fault->access & UMBRA_ACC_PRESENT)
+		if (fault->access & UMBRA_ACC_PRESENT && !machine.writing)
 			cpu->flushed_gva[a->gva_nr] = ++now;
 		progress = DONE;
 		break;
