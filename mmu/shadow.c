@@ -189,7 +189,7 @@ void umbra_shadow_zap(struct umbra_mmu *mmu, struct umbra_shadow_page *sp,
 	hlist_del_init(&sp->hash_link);
 	list_del_init(&sp->link);
 	if (sp->unsync)
-		mmu->shadow->nr_unsync--;
+		mmu->stat.mmu_unsync--;
 	else if (!sp->role.direct && !sp->role.empty)
 		umbra_track_del(mmu, umbra_shadow_slot(mmu, sp->gfn), sp->gfn);
 	/* CPUs may hold links to the table that were dropped long ago. */

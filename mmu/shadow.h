@@ -115,14 +115,12 @@ struct umbra_shadow_page {
  * @active: pages in use, most recently used first
  * @nr_pages: pages in use, including invalid roots
  * @limit: pages allowed before the oldest are zapped
- * @nr_unsync: pages that are unsync
  * @hash: buckets by gfn
  */
 struct umbra_shadow {
 	struct list_head active;
 	unsigned long nr_pages;
 	unsigned long limit;
-	unsigned long nr_unsync;
 	struct hlist_head hash[1 << SHADOW_HASH_BITS];
 };
 

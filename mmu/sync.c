@@ -57,13 +57,12 @@ bool umbra_unsync(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn)
 	umbra_shadow_for_each_gfn(sp, next, mmu->shadow, gfn)
 		if (!sp->unsync && sp->role.level > 1)
 			return false;
-	if (mmu->shadow->nr_unsync >= UNSYNC_MAX)
+	if (mmu->stat.mmu_unsync >= UNSYNC_MAX)
 		return false;
 	umbra_shadow_for_each_gfn(sp, next, mmu->shadow, gfn) {
 		if (sp->unsync)
 			continue;
 		sp->unsync = true;
-		mmu->shadow->nr_unsync++;
 		mmu->stat.mmu_unsync++;
 		mark_links(sp);
 		umbra_track_del(mmu, slot, gfn);
@@ -167,7 +166,7 @@ static void begin_sync(struct umbra_mmu *mmu, struct umbra_shadow_page *sp,
 		       struct list_head *todo)
 {
 	sp->unsync = false;
-	mmu->shadow->nr_unsync--;
+	mmu->stat.mmu_unsync--;
 	umbra_track_begin(mmu, umbra_shadow_slot(mmu, sp->gfn), sp->gfn);
 	list_move_tail(&sp->link, todo);
 }
