@@ -257,8 +257,6 @@ static bool kernel_device(struct umbra_vcpu *vcpu, enum umbra_emu_result result)
 	struct umbra_emu_mmio *mmio = &vcpu->emu.mmio;
 	bool done = false;
 
-	if (!vcpu->lapic)
-		return false;
 	if (result == UMBRA_EMU_MMIO)
 		done = umbra_irqchip_mmio(vcpu, mmio->gpa, mmio->data, mmio->len, mmio->is_write);
 	else if (result == UMBRA_EMU_PIO)

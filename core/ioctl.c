@@ -76,6 +76,7 @@ static const struct ioctl_row vm_rows[] = {
 	{ KVM_SET_IRQCHIP, UMBRA_LOCK_VM | UMBRA_ARG_RAW, umbra_irq_set_irqchip },
 	{ KVM_SET_GSI_ROUTING, UMBRA_LOCK_VM, umbra_irq_set_routing },
 	{ KVM_IRQFD, UMBRA_LOCK_VM, umbra_irq_set_irqfd },
+	{ KVM_IOEVENTFD, UMBRA_LOCK_VM, umbra_irq_set_ioeventfd },
 	{ KVM_CREATE_PIT, UMBRA_LOCK_VM, umbra_irq_create_pit },
 	{ KVM_CREATE_PIT2, UMBRA_LOCK_VM, umbra_irq_create_pit2 },
 	{ KVM_GET_PIT, UMBRA_LOCK_VM, umbra_irq_get_pit },

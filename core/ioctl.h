@@ -123,6 +123,7 @@ long umbra_irq_set_line(struct umbra_call *call);
 long umbra_irq_set_routing(struct umbra_call *call);
 long umbra_irq_signal_msi(struct umbra_call *call);
 long umbra_irq_set_irqfd(struct umbra_call *call);
+long umbra_irq_set_ioeventfd(struct umbra_call *call);
 long umbra_irq_create_pit(struct umbra_call *call);
 long umbra_irq_create_pit2(struct umbra_call *call);
 long umbra_irq_get_pit(struct umbra_call *call);

@@ -81,6 +81,11 @@ long umbra_irq_set_irqfd(struct umbra_call *call)
 	return umbra_irqfd_set(call->vm, call->data);
 }
 
+long umbra_irq_set_ioeventfd(struct umbra_call *call)
+{
+	return umbra_ioeventfd_set(call->vm, call->data);
+}
+
 long umbra_irq_create_pit2(struct umbra_call *call)
 {
 	if (!call->vm->irqchip)

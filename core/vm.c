@@ -22,6 +22,7 @@ static struct umbra_vm *vm_alloc(void)
 		return NULL;
 	mutex_init(&vm->lock);
 	mutex_init(&vm->slots_lock);
+	INIT_LIST_HEAD(&vm->ioeventfds);
 	refcount_set(&vm->users, 1);
 	snprintf(vm->name, sizeof(vm->name), "umbra-%d", task_pid_nr(current));
 	vm->mm = current->mm;
@@ -81,6 +82,7 @@ static void vm_destroy(struct umbra_vm *vm)
 	for (i = 0; i < vm->nr_vcpus; i++)
 		umbra_vcpu_destroy(vm->vcpu[i]);
 	umbra_irqchip_destroy(vm);
+	umbra_ioeventfd_destroy(vm);
 	umbra_mmu_destroy(&vm->mmu);
 	umbra_slots_destroy(vm);
 	umbra_vmx_put();

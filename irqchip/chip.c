@@ -133,13 +133,16 @@ bool umbra_irqchip_mmio(struct umbra_vcpu *vcpu, gpa_t gpa, void *data, unsigned
 	struct umbra_irqchip *chip = vcpu->vm->irqchip;
 	u64 offset;
 
-	if (umbra_lapic_mmio(vcpu->lapic, gpa, data, len, write))
-		return true;
-	offset = gpa - READ_ONCE(chip->ioapic.state.base_address);
-	if (offset >= IOAPIC_LENGTH)
-		return false;
-	ioapic_access(chip, offset, data, len, write);
-	return true;
+	if (chip) {
+		if (umbra_lapic_mmio(vcpu->lapic, gpa, data, len, write))
+			return true;
+		offset = gpa - READ_ONCE(chip->ioapic.state.base_address);
+		if (offset < IOAPIC_LENGTH) {
+			ioapic_access(chip, offset, data, len, write);
+			return true;
+		}
+	}
+	return write && umbra_ioeventfd_signal(vcpu->vm, false, gpa, data, len);
 }
 
 static bool port_access(struct umbra_irqchip *chip, u16 port, u8 *data, bool write)
@@ -168,8 +171,8 @@ bool umbra_irqchip_pio(struct umbra_vcpu *vcpu, u16 port, void *data, unsigned i
 	unsigned int i;
 	u8 *byte = data;
 
-	if (!port_access(chip, port, byte, write))
-		return false;
+	if (!chip || !port_access(chip, port, byte, write))
+		return write && umbra_ioeventfd_signal(vcpu->vm, true, port, data, len);
 	for (i = 1; i < len; i++)
 		if (!port_access(chip, port + i, byte + i, write) && !write)
 			byte[i] = 0xff;

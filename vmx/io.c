@@ -93,7 +93,7 @@ int vmx_handle_io(struct vmx_vcpu *vmx)
 		return string_io(vmx);
 
 	vmx->io_size = (qual & IO_QUAL_SIZE) + 1;
-	if (vcpu->lapic && kernel_port(vmx, qual >> 16, qual & IO_QUAL_IN))
+	if (kernel_port(vmx, qual >> 16, qual & IO_QUAL_IN))
 		return VMX_RESUME_GUEST;
 	run->exit_reason = KVM_EXIT_IO;
 	run->io.direction = (qual & IO_QUAL_IN) ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;

@@ -86,7 +86,8 @@ int umbra_irq_ack(struct umbra_vcpu *vcpu);
  * umbra_irqchip_mmio() - an access to an in-kernel device at @gpa
  * @data: @len bytes, read or written
  *
- * Local APIC (at its APIC base, xAPIC mode) or IOAPIC.
+ * Local APIC (at its APIC base, xAPIC mode) or IOAPIC, if the VM has them in the
+ * kernel; or an ioeventfd.
  * Context: the vCPU's thread, may sleep not.
  * Return: true when a device has the address.
  */
@@ -153,6 +154,17 @@ int umbra_pit_get(struct umbra_vm *vm, struct kvm_pit_state2 *state);
 int umbra_pit_set(struct umbra_vm *vm, const struct kvm_pit_state2 *state);
 void umbra_pit_set_reinject(struct umbra_vm *vm, bool reinject);
 int umbra_irqfd_set(struct umbra_vm *vm, const struct kvm_irqfd *args);
+int umbra_ioeventfd_set(struct umbra_vm *vm, const struct kvm_ioeventfd *args);
+void umbra_ioeventfd_destroy(struct umbra_vm *vm);
+
+/**
+ * umbra_ioeventfd_signal() - the guest writes to a port (@pio) or an address
+ *
+ * umbra_irqchip_mmio() and _pio() call it for what no device takes.
+ * Return: true when an eventfd was signalled, and that is all.
+ */
+bool umbra_ioeventfd_signal(struct umbra_vm *vm, bool pio, u64 addr, const void *data,
+			    unsigned int len);
 
 /*
  * What irqchip/ asks of the vCPU (core/wait.c).

@@ -9,6 +9,7 @@
 #ifndef _UMBRA_VM_H
 #define _UMBRA_VM_H
 
+#include <linux/list.h>
 #include <linux/mm_types.h>
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
@@ -38,6 +39,7 @@ struct umbra_vcpu;
  * @boot_cpu_id: L: id of the vCPU that is the boot processor; fixed with the first
  *	vCPU
  * @clock_offset: L: what the VM's clock is ahead of the host's boot time, in ns
+ * @ioeventfds: L for writing, RCU for reading
  * @name: C: for stats and the log, "umbra-PID"
  */
 struct umbra_vm {
@@ -54,6 +56,7 @@ struct umbra_vm {
 	struct umbra_irqchip *irqchip;
 	u32 boot_cpu_id;
 	s64 clock_offset;
+	struct list_head ioeventfds;
 	char name[24];
 };
 
@@ -83,6 +86,7 @@ static inline struct umbra_vcpu *umbra_vm_vcpu(struct umbra_vm *vm, unsigned int
 	return i < smp_load_acquire(&vm->nr_vcpus) ? vm->vcpu[i] : NULL;
 }
 
+/* vm->irqchip for readers without vm->lock. */
 static inline struct umbra_irqchip *umbra_vm_irqchip(struct umbra_vm *vm)
 {
 	/* Pairs with the release in umbra_irqchip_create(). */
