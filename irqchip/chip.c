@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The interrupt controllers of a VM as one object, and who has which address. */
+#include <linux/errno.h>
 #include <linux/lockdep.h>
 #include <linux/slab.h>
 #include <linux/string.h>

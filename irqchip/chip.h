@@ -12,6 +12,7 @@
 #include <linux/bitmap.h>
 #include <linux/kvm.h>
 #include <linux/list.h>
+#include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 #include <umbra/irqchip.h>
 #include <umbra/types.h>

@@ -13,6 +13,7 @@
  * the sender's bit.
  */
 #include <linux/bitops.h>
+#include <linux/errno.h>
 #include <linux/slab.h>
 #include <umbra/vm.h>
 #include "chip.h"

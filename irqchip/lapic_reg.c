@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The local APIC's registers, as the guest reads and writes them. */
+#include <asm/page.h>
 #include <linux/bits.h>
+#include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/string.h>
 #include <umbra/vm.h>

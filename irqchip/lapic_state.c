@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The local APIC as a whole: reset, its base and mode, saving and restoring. */
+#include <asm/page.h>
+#include <linux/errno.h>
 #include <linux/kvm.h>
 #include <linux/string.h>
 #include <umbra/vm.h>

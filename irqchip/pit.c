@@ -8,6 +8,7 @@
  * no system has used it.
  */
 #include <linux/atomic.h>
+#include <linux/errno.h>
 #include <linux/hrtimer.h>
 #include <linux/ktime.h>
 #include <linux/lockdep.h>

@@ -3,6 +3,8 @@
  * GSI routing: what a GSI raises, up to one pin of each chip or one MSI. A table
  * is never changed: a new one replaces it, readers are under RCU.
  */
+#include <linux/err.h>
+#include <linux/errno.h>
 #include <linux/lockdep.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>

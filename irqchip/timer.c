@@ -7,6 +7,7 @@
  * period or the kind of timer stops it first.
  */
 #include <linux/hrtimer.h>
+#include <linux/kernel.h>
 #include <linux/ktime.h>
 #include <linux/math64.h>
 #include "lapic.h"

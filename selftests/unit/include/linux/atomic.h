@@ -47,6 +47,15 @@ UNIT_ATOMIC(atomic, atomic_t, int)
 UNIT_ATOMIC(atomic64, atomic64_t, s64)
 UNIT_ATOMIC(atomic_long, atomic_long_t, long)
 
+static inline int atomic_dec_if_positive(atomic_t *v)
+{
+	int i = atomic_read(v);
+
+	while (i > 0 && !atomic_try_cmpxchg(v, &i, i - 1))
+		;
+	return i - 1;
+}
+
 #define xchg(ptr, v)		__atomic_exchange_n((ptr), (v), __ATOMIC_SEQ_CST)
 /* Who wants to lose a race does something here. */
 __attribute__((__weak__)) void unit_race_point(void);

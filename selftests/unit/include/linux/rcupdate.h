@@ -26,10 +26,15 @@ void unit_rcu_barrier(void);
 #define rcu_read_unlock()		((void)WARN_ON(--unit_rcu_depth < 0))
 #define rcu_read_lock_held()		(unit_rcu_depth > 0)
 #define synchronize_rcu()		unit_rcu_barrier()
+#define synchronize_rcu_expedited()	synchronize_rcu()
 #define rcu_barrier()			unit_rcu_barrier()
 
 #define __rcu
 #define RCU_INIT_POINTER(p, v)		((p) = (v))
+#define rcu_replace_pointer(p, v, c)	({				\
+	__typeof__(p) unit_was = rcu_dereference_protected(p, c);	\
+	rcu_assign_pointer(p, v);					\
+	unit_was; })
 #define rcu_assign_pointer(p, v)	__atomic_store_n(&(p), (v), __ATOMIC_RELEASE)
 #define rcu_access_pointer(p)		READ_ONCE(p)
 #define rcu_dereference(p)		({ WARN_ON(!unit_rcu_depth); READ_ONCE(p); })
