@@ -68,7 +68,8 @@ static void mask_leaf_1(struct kvm_cpuid_entry2 *entry)
 	/* APIC id and package size are the vCPU's: user space fills them in. */
 	entry->ebx &= 0x0000ffff;
 	entry->ecx &= leaf_1_ecx & HOST(1_ECX);
-	entry->ecx |= F(HYPERVISOR);
+	/* The x2APIC is ours, whatever the host has. */
+	entry->ecx |= F(HYPERVISOR) | F(X2APIC);
 	entry->edx &= leaf_1_edx & HOST(1_EDX);
 }
 

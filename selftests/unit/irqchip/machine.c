@@ -64,7 +64,7 @@ void machine_run(u64 ns)
 	struct hrtimer *timer;
 
 	while ((timer = first_timer()) && timer->expires <= (s64)end) {
-		unit_now = max(unit_now, (u64)timer->expires);
+		unit_now = max_t(u64, unit_now, timer->expires);
 		hrtimer_cancel(timer);
 		if (timer->function(timer) == HRTIMER_RESTART)
 			hrtimer_start(timer, timer->expires, 0);
