@@ -74,10 +74,11 @@ for header in "${list[@]}"; do
 		-I tools/lib -I build/linux-source/tools/testing/selftests
 done
 
-# The unit tests', among them the shims that stand in for the kernel's.
+# The unit tests', among them the shims that stand in for the kernel's, all tests'
+# and one's own.
 mapfile -t list < <(headers selftests/unit)
 for header in "${list[@]}"; do
-	tap_check "$header in the unit tests" user_header "$header" -I selftests/unit/include \
-		-I include -I .
+	tap_check "$header in the unit tests" user_header "$header" \
+		-I "$(cut -d / -f 1-3 <<<"$header")/include" -I selftests/unit/include -I include -I .
 done
 tap_end

@@ -64,7 +64,15 @@ static void pic(void)
 	ok(take(v) == 0x23, "the others follow");
 	port_out(v, 0x20, 0xc7);
 	port_out(v, 0x20, 0x20);
+	machine_free(vm);
+}
 
+static void pic_levels(void)
+{
+	struct umbra_vm *vm = machine_new(1);
+	struct umbra_vcpu *v = vm->vcpu[0];
+
+	init_pics(v, 1);
 	port_out(v, 0x4d0, 0xff);
 	ok(port_in(v, 0x4d0) == 0xf8, "some pins are always edges");
 	umbra_irq_line(vm, UMBRA_IRQ_SOURCE_USER, 5, 1);
@@ -211,6 +219,7 @@ static void routes(void)
 int main(void)
 {
 	pic();
+	pic_levels();
 	ioapic();
 	pit();
 	routes();
