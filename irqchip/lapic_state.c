@@ -132,7 +132,10 @@ static bool is_fixed(unsigned int offset)
 	return offset == APIC_ID || offset == APIC_LVR || offset == APIC_TMCCT;
 }
 
-/* Reserved bits of a register cannot be had from a page either. */
+/*
+ * Reserved bits of a register cannot be had from a page either. Vectors below 16
+ * in IRR can, and are never delivered: no priority is lower than theirs.
+ */
 static u32 sanitize(unsigned int offset, u32 value)
 {
 	switch (offset) {
@@ -146,11 +149,6 @@ static u32 sanitize(unsigned int offset, u32 value)
 		return value | 0x0fffffff;
 	case APIC_ICR:
 		return value & ~APIC_ICR_BUSY;
-	case APIC_IRR:
-	case APIC_ISR:
-	case APIC_TMR:
-		/* Vectors 0 to 15. */
-		return value & ~0xffffu;
 	default:
 		return value;
 	}
