@@ -7,34 +7,13 @@
 #include <linux/bitops.h>
 #include <linux/errno.h>
 #include <linux/kvm.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <tap.h>
 #include "machine.h"
 #include "shim.h"
 
-struct machine_counts counts;
-bool sim_ept_ad;
-
 static struct umbra_mmu *const mmu = &machine.mmu;
 static struct cpu *const cpu = &cpus[0];
-
-void violation(const char *format, ...)
-{
-	va_list args;
-
-	printf("# ");
-	va_start(args, format);
-	vprintf(format, args);
-	va_end(args);
-	printf("\nBail out!\n");
-	fflush(stdout);
-	abort();
-}
-
-void interfere(bool may_notify)
-{
-}
 
 static void vm_create(void)
 {
