@@ -97,12 +97,6 @@ void vmx_set_cr0(struct vmx_vcpu *vmx, unsigned long cr0)
 	vmx_family_update(vmx);
 }
 
-void vmx_set_cr4(struct vmx_vcpu *vmx, unsigned long cr4)
-{
-	vmx->vcpu.mmu.state.cr4 = cr4;
-	vmx_family_update(vmx);
-}
-
 /* @efer without LMA; what WRMSR checks is the caller's. */
 void vmx_set_efer(struct vmx_vcpu *vmx, u64 efer)
 {

@@ -64,8 +64,3 @@ void vmx_dump(struct vmx_vcpu *vmx)
 	dump_segments();
 	dump_controls();
 }
-
-void umbra_vmx_dump(struct umbra_vcpu *vcpu)
-{
-	vmx_dump(to_vmx(vcpu));
-}

@@ -40,18 +40,18 @@ void vmx_load_root(struct vmx_vcpu *vmx)
 	vmx->loaded_root = root;
 }
 
+/* Drop the guest's own linear translations. */
+void vmx_flush_guest(struct vmx_vcpu *vmx)
+{
+	vmx_invvpid(VMX_VPID_EXTENT_SINGLE_CONTEXT, vmx->vpid, 0);
+}
+
 /* Drop all that this CPU may have cached for the vCPU, in both families. */
 void vmx_flush_tags(struct vmx_vcpu *vmx)
 {
 	if (vmx->family == UMBRA_FAMILY_EPT)
 		vmx_invept(VMX_EPT_EXTENT_CONTEXT, make_eptp(vmx->vcpu.mmu.root));
-	vmx_invvpid(VMX_VPID_EXTENT_SINGLE_CONTEXT, vmx->vpid, 0);
-}
-
-/* Drop the guest's own linear translations. */
-void vmx_flush_guest(struct vmx_vcpu *vmx)
-{
-	vmx_invvpid(VMX_VPID_EXTENT_SINGLE_CONTEXT, vmx->vpid, 0);
+	vmx_flush_guest(vmx);
 }
 
 /* The parts of the state that change without an exit and that the MMU reads. */
@@ -69,11 +69,6 @@ void umbra_vmx_sync_paging(struct umbra_vcpu *vcpu)
 
 	vmx_sync_crs(vmx);
 	sync_privilege(vmx);
-}
-
-bool umbra_vmx_vectoring(struct umbra_vcpu *vcpu)
-{
-	return to_vmx(vcpu)->vectoring & VECTORING_INFO_VALID_MASK;
 }
 
 /* A device was touched while an event was delivered: nothing can redo that. */

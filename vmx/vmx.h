@@ -362,7 +362,6 @@ void vmx_cpuid_derive(struct vmx_vcpu *vmx);
 
 /* cr.c */
 void vmx_set_cr0(struct vmx_vcpu *vmx, unsigned long cr0);
-void vmx_set_cr4(struct vmx_vcpu *vmx, unsigned long cr4);
 void vmx_set_efer(struct vmx_vcpu *vmx, u64 efer);
 int vmx_efer_check(struct vmx_vcpu *vmx, u64 efer);
 bool vmx_cr0_valid(unsigned long cr0);

@@ -142,16 +142,6 @@ void umbra_vmx_emu_store(struct umbra_vcpu *vcpu, const struct umbra_emu *emu);
 void umbra_vmx_emu_segment(struct umbra_vcpu *vcpu, int seg, struct umbra_emu_segment *out);
 
 /**
- * umbra_vmx_vectoring() - did the last exit interrupt the delivery of an event?
- */
-bool umbra_vmx_vectoring(struct umbra_vcpu *vcpu);
-
-/**
- * umbra_vmx_dump() - log the VMCS, rate-limited
- */
-void umbra_vmx_dump(struct umbra_vcpu *vcpu);
-
-/**
  * umbra_vmx_get_msr() / umbra_vmx_set_msr() - one MSR
  * @host: user space asks, so that what RDMSR/WRMSR would refuse is allowed
  *
