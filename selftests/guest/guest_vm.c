@@ -187,26 +187,46 @@ static int create_cpu(struct guest *guest, unsigned int id)
 
 static bool huge_pages;
 
-void guest_use_huge_pages(void)
+void guest_use_huge_pages(bool on)
 {
-	huge_pages = true;
+	huge_pages = on;
+	if (on)
+		uvmm_host_allow_thp();
 }
 
-/* Memory that the host backs with huge pages, for the life of the process; or NULL. */
-static void *huge_memory(u64 size)
+#define HUGE_ALIGN	(2UL << 20)
+
+/* Memory that the host backs with huge pages, or NULL. */
+static void *huge_memory(struct guest *guest, u64 size)
 {
-	const u64 align = 2 << 20;
 	char *hva;
 
 	if (!huge_pages)
 		return NULL;
-	hva = mmap(NULL, size + align, PROT_READ | PROT_WRITE,
+	hva = mmap(NULL, size + HUGE_ALIGN, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (hva == MAP_FAILED)
 		return NULL;
-	hva += -(unsigned long)hva & (align - 1);
+	guest->huge = hva;
+	hva += -(unsigned long)hva & (HUGE_ALIGN - 1);
 	madvise(hva, size, MADV_HUGEPAGE);
 	return hva;
+}
+
+static int add_memory(struct guest *guest)
+{
+	struct uvmm_vm *vm = &guest->vm;
+	unsigned int i;
+	int ret;
+
+	ret = uvmm_mem_add(vm, 0, 0, GUEST_MEM_SIZE, huge_memory(guest, GUEST_MEM_SIZE), 0);
+	if (ret || !(guest->payload->flags & PAYLOAD_ALIAS))
+		return ret;
+	for (i = 0; !ret && i < GUEST_ALIASES; i++)
+		ret = uvmm_mem_add(vm, 1 + i, GUEST_ALIAS_GPA + i * GUEST_ALIAS_SIZE,
+				   GUEST_ALIAS_SIZE,
+				   vm->mem[0].hva + GUEST_MEM_SIZE - GUEST_ALIAS_SIZE, 0);
+	return ret;
 }
 
 int guest_create(struct guest *guest, const char *node, enum uvmm_paging paging,
@@ -221,7 +241,7 @@ int guest_create(struct guest *guest, const char *node, enum uvmm_paging paging,
 	if (ret)
 		return ret;
 
-	ret = uvmm_mem_add(&guest->vm, 0, 0, GUEST_MEM_SIZE, huge_memory(GUEST_MEM_SIZE), 0);
+	ret = add_memory(guest);
 	if (!ret)
 		ret = uvmm_load(&guest->vm, GUEST_IMAGE_GPA, guest_image,
 				guest_image_end - guest_image);
@@ -334,4 +354,7 @@ void guest_destroy(struct guest *guest)
 	for (id = 0; id < guest->n_cpus; id++)
 		uvmm_vcpu_destroy(&guest->cpu[id].vcpu);
 	uvmm_vm_destroy(&guest->vm);
+	if (guest->huge)
+		munmap(guest->huge, GUEST_MEM_SIZE + HUGE_ALIGN);
+	guest->huge = NULL;
 }

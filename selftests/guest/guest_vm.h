@@ -14,6 +14,7 @@
 #define PAYLOAD_SMP	BIT(3)	/* needs two vCPUs */
 #define PAYLOAD_SHUTDOWN BIT(4)	/* must end in KVM_EXIT_SHUTDOWN */
 #define PAYLOAD_HOSTILE	BIT(5)	/* may end in any exit, but must end */
+#define PAYLOAD_ALIAS	BIT(8)	/* has memory at GUEST_ALIAS_GPA */
 
 struct payload {
 	const char *name;
@@ -53,6 +54,7 @@ struct guest_cpu {
 
 struct guest {
 	struct uvmm_vm vm;
+	void *huge;			/* its memory, when not of libuvmm's choice */
 	const struct payload *payload;
 	struct guest_ctl *ctl;
 	unsigned int n_cpus;
@@ -67,8 +69,8 @@ struct guest {
 	void *ctx;
 };
 
-/* Guests created from now on have their memory in the host's huge pages. */
-void guest_use_huge_pages(void);
+/* Do guests created from now on have their memory in the host's huge pages? */
+void guest_use_huge_pages(bool on);
 
 int guest_create(struct guest *guest, const char *node, enum uvmm_paging paging,
 		 const struct payload *payload, unsigned int n_cpus);

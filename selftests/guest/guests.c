@@ -221,7 +221,7 @@ static void parse(struct options *opt, int argc, char **argv)
 		} else if (c == 'p' && !strcmp(optarg, "shadow")) {
 			opt->paging = UVMM_PAGING_SHADOW;
 		} else if (c == 'h') {
-			guest_use_huge_pages();
+			guest_use_huge_pages(true);
 		} else if (c == 'l') {
 			for (i = 0; i < n_payloads; i++)
 				puts(payloads[i].name);

@@ -53,3 +53,33 @@ void payload_retouch(void)
 	CHECK_EQ(*(u64 *)TEST_VA, 0);
 	CHECK_EQ(*(u64 *)(base + (ctl->ops - 1) * PAGE_SIZE), 0);
 }
+
+/* The boot page tables map it with large pages. */
+static void touch_alias(u64 step)
+{
+	const u64 lap = GUEST_ALIAS_SIZE / step;
+	u64 i, last;
+
+	CHECK(ctl->ops * step <= (u64)GUEST_ALIASES * GUEST_ALIAS_SIZE);
+	timed_begin();
+	for (i = 0; i < ctl->ops; i++)
+		WRITE_ONCE(*(u64 *)(GUEST_ALIAS_GPA + i * step), 0x3000 + i);
+	timed_end();
+	/* All laps went to the same memory, which the last one wrote to. */
+	for (i = 0; i < ctl->ops && i < lap; i++) {
+		last = (ctl->ops - 1 - i) / lap * lap + i;
+		CHECK_EQ(*(u64 *)(GUEST_MEM_SIZE - GUEST_ALIAS_SIZE + i * step), 0x3000 + last);
+	}
+}
+
+/* One word in each large page. */
+void payload_touch_2m(void)
+{
+	touch_alias(LARGE_SIZE);
+}
+
+/* One word in each of the small pages that large guest pages consist of. */
+void payload_touch_dense(void)
+{
+	touch_alias(PAGE_SIZE);
+}

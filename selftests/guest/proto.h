@@ -14,6 +14,8 @@
  *   2 MiB    page-table pool
  *   8 MiB    data pool, checksummed at the end
  *   64 MiB   end of memory
+ *   1 GiB    the second half of memory again and again, a slot each
+ *            (payloads with PAYLOAD_ALIAS)
  *   0xd0000000  one 4 KiB MMIO page, never in a slot
  */
 #define GUEST_CTL_GPA	0x9000
@@ -22,6 +24,9 @@
 #define GUEST_DATA_GPA	0x800000
 #define GUEST_MEM_SIZE	0x4000000
 #define GUEST_MMIO_GPA	0xd0000000
+#define GUEST_ALIAS_GPA	0x40000000
+#define GUEST_ALIAS_SIZE 0x2000000	/* of one */
+#define GUEST_ALIASES	16
 
 #define GUEST_PORT_CALL	0x510	/* 32-bit OUT of an enum guest_call */
 #define GUEST_PORT_CHAR	0x514	/* console */

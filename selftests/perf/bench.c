@@ -26,6 +26,7 @@
 struct benchmark {
 	const char *name;
 	u64 ops, short_ops;
+	bool huge;		/* memory in huge pages of the host's, all of it there */
 };
 
 static const struct benchmark benchmarks[] = {
@@ -33,6 +34,8 @@ static const struct benchmark benchmarks[] = {
 	{ "pio_user", 2000, 500 },
 	{ "mmio_user", 2000, 500 },
 	{ "touch_4k", 3072, 1024 },
+	{ "touch_2m", 256, 256, true },
+	{ "touch_dense", 8192, 8192 },
 	{ "retouch", 3072, 1024 },
 	{ "ptemod", 4000, 1000 },
 	{ "map_unmap", 4000, 1000 },
@@ -145,6 +148,15 @@ close_vm_stats:
 	return ret;
 }
 
+/* In the second half of memory are the pages of PAYLOAD_ALIAS. */
+static int populate(const struct guest *guest)
+{
+	bool alias = guest->payload->flags & PAYLOAD_ALIAS;
+
+	return madvise(guest->vm.mem[0].hva, alias ? GUEST_MEM_SIZE : POPULATE,
+		       MADV_POPULATE_WRITE);
+}
+
 /* One VM, one timed region. */
 static int run_once(const struct benchmark *bench, const struct column *column, u32 region,
 		    u64 ops, struct sample *sample)
@@ -152,6 +164,7 @@ static int run_once(const struct benchmark *bench, const struct column *column, 
 	struct measure m = { .region = region, .paging = column->paging };
 	int ret;
 
+	guest_use_huge_pages(bench->huge);
 	uvmm_host_table_bytes(&m.tables_before);
 	ret = guest_create(&guest, column->node, column->paging, find_payload(bench->name), 1);
 	if (ret)
@@ -159,7 +172,7 @@ static int run_once(const struct benchmark *bench, const struct column *column, 
 	guest.ctl->ops = ops;
 	guest.ctx = &m;
 	guest.mark = on_mark;
-	if (madvise(guest.vm.mem[0].hva, POPULATE, MADV_POPULATE_WRITE) < 0)
+	if (populate(&guest) < 0)
 		ret = -errno;
 	else
 		ret = run_prepared(&m);

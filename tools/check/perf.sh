@@ -30,6 +30,9 @@ tap_check "the short benchmarks run in all four columns" tools/bench/bench --sho
 for paging in ept shadow; do
 	below "an exit without work costs fewer ticks than on stock" null_exit $paging ticks "<" 1
 	below "first touch needs no more exits than on stock" touch_4k $paging exits "<=" 1
+	below "tables for as much memory are no larger" touch_dense $paging table_bytes "<=" 1
 done
+below "first touch of huge pages needs the same exits" touch_2m ept exits "<=" 1
+below "first touch of huge pages is cheaper" touch_2m ept ticks "<=" 0.9
 [ ! -e "$results" ] || tap_note "$(cat "$results")"
 tap_end

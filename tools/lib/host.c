@@ -115,6 +115,30 @@ int uvmm_host_table_bytes(u64 *bytes)
 	return ret;
 }
 
+/*
+ * Let the host make huge pages where a program asks for them: small machines
+ * have that off by default.
+ */
+int uvmm_host_allow_thp(void)
+{
+	static const char path[] = "/sys/kernel/mm/transparent_hugepage/enabled";
+	char now[64] = "";
+	FILE *f;
+
+	f = fopen(path, "r");
+	if (!f)
+		return -errno;
+	fgets(now, sizeof(now), f);
+	fclose(f);
+	if (!strstr(now, "[never]"))
+		return 0;
+	f = fopen(path, "w");
+	if (!f)
+		return -errno;
+	fputs("madvise", f);
+	return fclose(f) ? -errno : 0;
+}
+
 /* Only the emulated host counts regions; on real machines leave the port alone. */
 int uvmm_host_mark_init(void)
 {
