@@ -68,7 +68,7 @@ int umbra_vcpu_release(struct inode *inode, struct file *file);
 int umbra_vcpu_mmap(struct file *file, struct vm_area_struct *vma);
 
 /* slots.c */
-int umbra_slots_init(struct umbra_vm *vm);
+void umbra_slots_init(struct umbra_vm *vm);
 void umbra_slots_destroy(struct umbra_vm *vm);
 long umbra_slots_set_region(struct umbra_call *call);
 

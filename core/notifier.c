@@ -11,32 +11,28 @@
 #include <umbra/vm.h>
 #include "ioctl.h"
 
-/* The part of a slot that lies in a range of host addresses. */
-struct gfn_range {
-	gfn_t start;
-	gfn_t end;
-};
-
 static struct umbra_vm *notifier_to_vm(struct mmu_notifier *mn)
 {
 	return container_of(mn, struct umbra_vm, notifier);
 }
 
-static bool slot_range(const struct umbra_memslot *slot, hva_t start, hva_t end,
-		       struct gfn_range *range)
-{
-	hva_t first = max(start, slot->hva);
-	hva_t last = min(end, slot->hva + (slot->npages << PAGE_SHIFT));
-
-	if (first >= last)
-		return false;
-	range->start = slot->base_gfn + ((first - slot->hva) >> PAGE_SHIFT);
-	range->end = slot->base_gfn + ((last - 1 - slot->hva) >> PAGE_SHIFT) + 1;
-	return true;
-}
-
 typedef bool (*slot_fn)(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start,
 			gfn_t end);
+
+/* Call @fn for what @slot has of [start, last]. */
+static bool call_slot(struct umbra_mmu *mmu, struct umbra_memslot *slot, hva_t start, hva_t last,
+		      slot_fn fn)
+{
+	hva_t slot_last = slot->hva + (slot->npages << PAGE_SHIFT) - 1;
+	gfn_t first;
+
+	if (start > slot_last || last < slot->hva)
+		return false;
+	start = max(start, slot->hva) - slot->hva;
+	last = min(last, slot_last) - slot->hva;
+	first = slot->base_gfn + (start >> PAGE_SHIFT);
+	return fn(mmu, slot, first, slot->base_gfn + (last >> PAGE_SHIFT) + 1);
+}
 
 /*
  * Call @fn for what each slot has of a range. A slot being deleted is no longer
@@ -45,16 +41,14 @@ typedef bool (*slot_fn)(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t
 static bool call_ranges(struct umbra_mmu *mmu, hva_t start, hva_t end, slot_fn fn)
 {
 	struct umbra_memslots *slots = umbra_memslots_current(mmu);
-	struct gfn_range range;
+	struct umbra_memslot *slot;
 	bool any = false;
-	unsigned int i;
 
 	lockdep_assert_held_write(&mmu->lock);
-	for (i = 0; i < slots->nr; i++)
-		if (slot_range(slots->slot[i], start, end, &range))
-			any |= fn(mmu, slots->slot[i], range.start, range.end);
-	if (mmu->retiring && slot_range(mmu->retiring, start, end, &range))
-		any |= fn(mmu, mmu->retiring, range.start, range.end);
+	umbra_memslots_for_each_hva(slot, slots, start, end - 1)
+		any |= call_slot(mmu, slot, start, end - 1, fn);
+	if (mmu->retiring)
+		any |= call_slot(mmu, mmu->retiring, start, end - 1, fn);
 	return any;
 }
 

@@ -6,7 +6,6 @@
  */
 #include <linux/kvm.h>
 #include <linux/mm.h>
-#include <linux/overflow.h>
 #include <linux/slab.h>
 #include <linux/srcu.h>
 #include <linux/uaccess.h>
@@ -30,44 +29,44 @@ struct umbra_memslot *umbra_gfn_to_slot(struct umbra_mmu *mmu, gfn_t gfn)
 	return umbra_memslot_find(umbra_memslots_current(mmu), gfn);
 }
 
-static struct umbra_memslots *set_alloc(unsigned int nr)
+/*
+ * Wait until nobody uses a set that was replaced. Without a vCPU, of which
+ * slots_lock keeps a first one from appearing, only the notifier looks at slots,
+ * and does so with mmu->lock held: a grace period would cost ten times as much.
+ */
+static void wait_for_readers(struct umbra_vm *vm)
 {
-	struct umbra_memslots *set;
-
-	return kvzalloc(struct_size(set, slot, nr), GFP_KERNEL_ACCOUNT);
+	if (vm->nr_vcpus) {
+		synchronize_srcu_expedited(&vm->mmu.srcu);
+		return;
+	}
+	write_lock(&vm->mmu.lock);
+	write_unlock(&vm->mmu.lock);
 }
 
-/* Publish @set, and free the old one when no reader can have it any more. */
-static void set_publish(struct umbra_vm *vm, struct umbra_memslots *set)
+/*
+ * Publish the set with @add in place of @drop; both may be NULL. When it returns
+ * no reader has @drop any more, and both sets are the same.
+ */
+static void set_publish(struct umbra_vm *vm, struct umbra_memslot *drop,
+			struct umbra_memslot *add)
 {
 	struct umbra_memslots *old = umbra_memslots_current(&vm->mmu);
+	struct umbra_memslots *new = &vm->slot_set[!old->index];
 
-	rcu_assign_pointer(vm->mmu.memslots, set);
-	synchronize_srcu_expedited(&vm->mmu.srcu);
-	kvfree(old);
+	umbra_memslots_replace(new, drop, add);
+	new->generation = old->generation + 1;
+	rcu_assign_pointer(vm->mmu.memslots, new);
+	wait_for_readers(vm);
+	umbra_memslots_replace(old, drop, add);
 }
 
-/* Build the set with @add in place of @drop; both may be NULL. */
-static struct umbra_memslots *set_build(struct umbra_vm *vm, const struct umbra_memslot *drop,
-					struct umbra_memslot *add)
+void umbra_slots_init(struct umbra_vm *vm)
 {
-	struct umbra_memslots *old = umbra_memslots_current(&vm->mmu);
-	struct umbra_memslots *set = set_alloc(old->nr + !!add);
-
-	if (set)
-		umbra_memslots_rebuild(set, old, drop, add);
-	return set;
-}
-
-int umbra_slots_init(struct umbra_vm *vm)
-{
-	struct umbra_memslots *set = set_alloc(0);
-
-	if (!set)
-		return -ENOMEM;
 	xa_init_flags(&vm->slot_ids, XA_FLAGS_ACCOUNT);
-	rcu_assign_pointer(vm->mmu.memslots, set);
-	return 0;
+	umbra_memslots_init(&vm->slot_set[0], 0);
+	umbra_memslots_init(&vm->slot_set[1], 1);
+	rcu_assign_pointer(vm->mmu.memslots, &vm->slot_set[0]);
 }
 
 static void slot_free(struct umbra_memslot *slot)
@@ -80,13 +79,12 @@ static void slot_free(struct umbra_memslot *slot)
 /* The VM is going: no readers are left. */
 void umbra_slots_destroy(struct umbra_vm *vm)
 {
-	struct umbra_memslots *set = umbra_memslots_current(&vm->mmu);
-	unsigned int i;
+	struct umbra_memslot *slot;
+	unsigned long id;
 
 	rcu_assign_pointer(vm->mmu.memslots, NULL);
-	for (i = 0; i < set->nr; i++)
-		slot_free(set->slot[i]);
-	kvfree(set);
+	xa_for_each(&vm->slot_ids, id, slot)
+		slot_free(slot);
 	xa_destroy(&vm->slot_ids);
 }
 
@@ -138,67 +136,46 @@ static struct umbra_memslot *slot_new(struct umbra_vm *vm,
 
 static int slot_create(struct umbra_vm *vm, const struct kvm_userspace_memory_region *mem)
 {
+	struct umbra_memslots *current_set = umbra_memslots_current(&vm->mmu);
 	unsigned long npages = mem->memory_size >> PAGE_SHIFT;
-	struct umbra_memslots *set;
 	struct umbra_memslot *slot;
-	int ret = -ENOMEM;
+	int ret;
 
-	if (vm->slot_pages + npages < vm->slot_pages)
-		return -EINVAL;
-	if (umbra_memslots_overlap(umbra_memslots_current(&vm->mmu),
-				   umbra_gpa_to_gfn(mem->guest_phys_addr), npages, NULL))
+	if (umbra_memslots_overlap(current_set, umbra_gpa_to_gfn(mem->guest_phys_addr), npages,
+				   NULL))
 		return -EEXIST;
 
 	slot = slot_new(vm, mem);
 	if (!slot)
-		return ret;
-	set = set_build(vm, NULL, slot);
-	if (!set)
-		goto err_slot;
+		return -ENOMEM;
 	ret = xa_insert(&vm->slot_ids, slot->id, slot, GFP_KERNEL);
-	if (ret)
-		goto err_set;
-	set_publish(vm, set);
-	vm->slot_pages += npages;
+	if (ret) {
+		slot_free(slot);
+		return ret;
+	}
+	set_publish(vm, NULL, slot);
 	return 0;
-
-err_set:
-	kvfree(set);
-err_slot:
-	slot_free(slot);
-	return ret;
 }
 
-/*
- * Publish @set, which lacks @old. Faults that still map from @old are over when
- * the publication is, so the zap finds all there is.
- */
-static void slot_remove(struct umbra_vm *vm, struct umbra_memslot *old,
-			struct umbra_memslots *set)
+/* Faults that still map from @old are over when it is out, so the zap finds all there is. */
+static void slot_remove(struct umbra_vm *vm, struct umbra_memslot *old)
 {
 	umbra_mmu_slot_retire(&vm->mmu, old);
-	set_publish(vm, set);
+	set_publish(vm, old, NULL);
 	umbra_mmu_zap_gfns(&vm->mmu, old, old->base_gfn, old->base_gfn + old->npages);
 }
 
-static int slot_delete(struct umbra_vm *vm, struct umbra_memslot *old)
+static void slot_delete(struct umbra_vm *vm, struct umbra_memslot *old)
 {
-	struct umbra_memslots *set = set_build(vm, old, NULL);
-
-	if (!set)
-		return -ENOMEM;
 	xa_erase(&vm->slot_ids, old->id);
-	vm->slot_pages -= old->npages;
-	slot_remove(vm, old, set);
+	slot_remove(vm, old);
 	slot_free(old);
-	return 0;
 }
 
 /* A deletion and a creation: the guest finds nothing there in between. */
 static int slot_move(struct umbra_vm *vm, struct umbra_memslot *old,
 		     const struct kvm_userspace_memory_region *mem)
 {
-	struct umbra_memslots *without, *with;
 	struct umbra_memslot *new;
 
 	if (umbra_memslots_overlap(umbra_memslots_current(&vm->mmu),
@@ -207,33 +184,21 @@ static int slot_move(struct umbra_vm *vm, struct umbra_memslot *old,
 	new = slot_new(vm, mem);
 	if (!new)
 		return -ENOMEM;
-	without = set_build(vm, old, NULL);
-	with = set_build(vm, old, new);
-	if (!without || !with)
-		goto err;
-	with->generation++;
 
 	/* The entry exists: replacing its value needs no memory. */
 	xa_store(&vm->slot_ids, new->id, new, GFP_KERNEL);
-	slot_remove(vm, old, without);
+	slot_remove(vm, old);
 	/* What user space has not fetched yet moves along. */
 	if (new->dirty_bitmap && old->dirty_bitmap)
 		swap(new->dirty_bitmap, old->dirty_bitmap);
-	set_publish(vm, with);
+	set_publish(vm, NULL, new);
 	slot_free(old);
 	return 0;
-
-err:
-	kvfree(without);
-	kvfree(with);
-	slot_free(new);
-	return -ENOMEM;
 }
 
 /* Only LOG_DIRTY_PAGES can have changed. The new slot inherits mmu/'s memory. */
 static int slot_change_flags(struct umbra_vm *vm, struct umbra_memslot *old, u32 flags)
 {
-	struct umbra_memslots *set;
 	struct umbra_memslot *new;
 
 	new = kmemdup(old, sizeof(*old), GFP_KERNEL_ACCOUNT);
@@ -241,26 +206,19 @@ static int slot_change_flags(struct umbra_vm *vm, struct umbra_memslot *old, u32
 		return -ENOMEM;
 	new->flags = flags;
 	new->dirty_bitmap = NULL;
-	if (umbra_dirty_alloc(new))
-		goto err_new;
-	set = set_build(vm, old, new);
-	if (!set)
-		goto err_bitmap;
+	if (umbra_dirty_alloc(new)) {
+		kfree(new);
+		return -ENOMEM;
+	}
 
 	xa_store(&vm->slot_ids, new->id, new, GFP_KERNEL);
-	set_publish(vm, set);
+	set_publish(vm, old, new);
 	/* Whatever was mapped writable before is not logged: take that away. */
 	if (flags & KVM_MEM_LOG_DIRTY_PAGES)
 		umbra_mmu_write_protect_slot(&vm->mmu, new);
 	umbra_dirty_free(old);
 	kfree(old);
 	return 0;
-
-err_bitmap:
-	umbra_dirty_free(new);
-err_new:
-	kfree(new);
-	return -ENOMEM;
 }
 
 long umbra_slots_set_region(struct umbra_call *call)
@@ -274,8 +232,12 @@ long umbra_slots_set_region(struct umbra_call *call)
 	if (ret)
 		return ret;
 	old = xa_load(&vm->slot_ids, mem->slot);
-	if (!mem->memory_size)
-		return old ? slot_delete(vm, old) : -EINVAL;
+	if (!mem->memory_size) {
+		if (!old)
+			return -EINVAL;
+		slot_delete(vm, old);
+		return 0;
+	}
 	if (!old)
 		return slot_create(vm, mem);
 

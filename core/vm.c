@@ -51,9 +51,7 @@ static struct umbra_vm *vm_new(void)
 	ret = umbra_mmu_init(&vm->mmu, &umbra_vmx_cpu_ops, umbra_default_policy());
 	if (ret)
 		goto err_vmx;
-	ret = umbra_slots_init(vm);
-	if (ret)
-		goto err_mmu;
+	umbra_slots_init(vm);
 	ret = umbra_notifier_register(vm);
 	if (ret)
 		goto err_slots;
@@ -62,7 +60,6 @@ static struct umbra_vm *vm_new(void)
 
 err_slots:
 	umbra_slots_destroy(vm);
-err_mmu:
 	umbra_mmu_destroy(&vm->mmu);
 err_vmx:
 	umbra_vmx_put();

@@ -25,12 +25,8 @@ static struct umbra_memslots *published(struct umbra_mmu *mmu)
 u64 umbra_slots_pages(struct umbra_mmu *mmu)
 {
 	const struct umbra_memslots *slots = published(mmu);
-	u64 pages = 0;
-	unsigned int i;
 
-	for (i = 0; slots && i < slots->nr; i++)
-		pages += slots->slot[i]->npages;
-	return pages;
+	return slots ? slots->npages : 0;
 }
 
 static int alloc_arrays(struct umbra_memslot *slot)
@@ -77,16 +73,15 @@ void umbra_mmu_slot_free(struct umbra_memslot *slot)
 
 int umbra_mmu_slots_prepare(struct umbra_mmu *mmu)
 {
-	struct umbra_memslots *slots = published(mmu);
-	unsigned int i;
+	struct umbra_memslot *slot;
 	int ret;
 
 	if (mmu->policy != UMBRA_POLICY_SHADOW)
 		return 0;
-	for (i = 0; slots && i < slots->nr; i++) {
-		if (slots->slot[i]->rmap)
+	umbra_memslots_for_each(slot, published(mmu)) {
+		if (slot->rmap)
 			continue;
-		ret = alloc_arrays(slots->slot[i]);
+		ret = alloc_arrays(slot);
 		if (ret)
 			return ret;
 	}

@@ -2,16 +2,30 @@
 /*
  * Memory slots: which guest frames exist and where the host keeps them.
  *
- * A set of slots is immutable once published. Readers hold mmu->srcu; writers
- * hold the VM's slots_lock, build a new set, publish it and wait for readers.
+ * A VM has two sets with the same slots. One is published and not changed;
+ * readers hold mmu->srcu. A writer holds the VM's slots_lock, changes the other
+ * one, publishes that, waits for readers and makes the same change to the first.
+ * So a change costs what two tree operations cost, and no memory.
  */
 #ifndef _UMBRA_MEMSLOT_H
 #define _UMBRA_MEMSLOT_H
 
+#include <linux/interval_tree.h>
+#include <linux/rbtree.h>
 #include <umbra/types.h>
 
 struct umbra_mmu;
 struct umbra_rmap_head;
+
+/**
+ * struct umbra_memslot_node - a slot's place in one set
+ * @gfn: in umbra_memslots.by_gfn
+ * @hva: in umbra_memslots.by_hva
+ */
+struct umbra_memslot_node {
+	struct rb_node gfn;
+	struct interval_tree_node hva;
+};
 
 /**
  * struct umbra_memslot - one range of guest frames
@@ -25,6 +39,7 @@ struct umbra_rmap_head;
  *        mmu_lock for write); NULL until the VM first shadows a table
  * @track: per page, how many shadow pages ask for write protection (mmu_lock
  *         for write to change); NULL together with @rmap
+ * @node: places in the VM's two sets (slots_lock)
  *
  * @rmap and @track belong to mmu/, which allocates and frees them.
  */
@@ -37,21 +52,35 @@ struct umbra_memslot {
 	unsigned long *dirty_bitmap;
 	struct umbra_rmap_head *rmap;
 	u16 *track;
+	struct umbra_memslot_node node[2];
 };
 
 /**
- * struct umbra_memslots - one published set
+ * struct umbra_memslots - a set of slots
  * @generation: grows by one with each published set
+ * @npages: sum of all slots' lengths
  * @nr: how many slots
- * @last: index of the slot that was found last, a hint without a lock
- * @slot: sorted by @base_gfn, not overlapping
+ * @index: which of a slot's nodes is in this set
+ * @last: the slot that was found last, a hint without a lock
+ * @by_gfn: slots by frame; they do not overlap
+ * @by_hva: slots by host address; these may
  */
 struct umbra_memslots {
 	u64 generation;
+	u64 npages;
 	unsigned int nr;
-	unsigned int last;
-	struct umbra_memslot *slot[];
+	unsigned int index;
+	struct umbra_memslot *last;
+	struct rb_root by_gfn;
+	struct rb_root_cached by_hva;
 };
+
+/**
+ * umbra_memslots_init() - make an empty set
+ * @slots: the set
+ * @index: 0 or 1; the VM's other set has the other one
+ */
+void umbra_memslots_init(struct umbra_memslots *slots, unsigned int index);
 
 /**
  * umbra_memslot_find() - the slot that holds a guest frame
@@ -87,14 +116,58 @@ bool umbra_memslots_overlap(const struct umbra_memslots *slots, gfn_t base,
 			    unsigned long npages, const struct umbra_memslot *skip);
 
 /**
- * umbra_memslots_rebuild() - fill a new set from an old one
- * @to: room for the result
- * @from: the published set
- * @drop: slot to leave out, or NULL
+ * umbra_memslots_replace() - change a set
+ * @slots: a set that nobody reads; the generation is the caller's to set
+ * @drop: slot to take out, or NULL
  * @add: slot to put in, or NULL; overlaps nothing but @drop
+ *
+ * Context: slots_lock held. O(log n), needs no memory.
  */
-void umbra_memslots_rebuild(struct umbra_memslots *to, const struct umbra_memslots *from,
-			    const struct umbra_memslot *drop, struct umbra_memslot *add);
+void umbra_memslots_replace(struct umbra_memslots *slots, struct umbra_memslot *drop,
+			    struct umbra_memslot *add);
+
+/**
+ * umbra_memslots_first() - the slot with the lowest frames
+ * @slots: a set; the caller holds mmu->srcu or slots_lock
+ *
+ * Return: the slot, or NULL in an empty set.
+ */
+struct umbra_memslot *umbra_memslots_first(const struct umbra_memslots *slots);
+
+/**
+ * umbra_memslots_next() - the slot above another one
+ * @slots: the set that both are in
+ * @slot: a slot of it
+ */
+struct umbra_memslot *umbra_memslots_next(const struct umbra_memslots *slots,
+					  const struct umbra_memslot *slot);
+
+#define umbra_memslots_for_each(slot, slots)					\
+	for (slot = umbra_memslots_first(slots); slot;				\
+	     slot = umbra_memslots_next(slots, slot))
+
+/**
+ * umbra_memslots_first_hva() - a slot with memory in a range of host addresses
+ * @slots: a set; the caller holds mmu->srcu or slots_lock
+ * @start: first address
+ * @last: last address
+ *
+ * O(log n). Slots come in the order of their first addresses.
+ * Return: the first one, or NULL.
+ */
+struct umbra_memslot *umbra_memslots_first_hva(struct umbra_memslots *slots, hva_t start,
+					       hva_t last);
+
+/**
+ * umbra_memslots_next_hva() - the one after @slot
+ */
+struct umbra_memslot *umbra_memslots_next_hva(struct umbra_memslots *slots,
+					      struct umbra_memslot *slot, hva_t start,
+					      hva_t last);
+
+#define umbra_memslots_for_each_hva(slot, slots, start, last)			\
+	for (slot = umbra_memslots_first_hva(slots, start, last); slot;		\
+	     slot = umbra_memslots_next_hva(slots, slot, start, last))
 
 static inline bool umbra_memslot_has(const struct umbra_memslot *slot, gfn_t gfn)
 {

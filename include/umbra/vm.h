@@ -33,7 +33,7 @@ struct umbra_vcpu;
  *	umbra_vm_vcpu() after an acquire-read of @nr_vcpus
  * @nr_vcpus: L for writing
  * @slot_ids: S: slots by user space's number
- * @slot_pages: S: sum of all slots' sizes
+ * @slot_set: S: two sets with the same slots, of which one is published
  * @irqchip: L for writing, set once: interrupt controllers in the kernel, or NULL;
  *	readers without vm->lock use umbra_vm_irqchip()
  * @boot_cpu_id: L: id of the vCPU that is the boot processor; fixed with the first
@@ -52,7 +52,7 @@ struct umbra_vm {
 	struct umbra_vcpu *vcpu[UMBRA_MAX_VCPUS];
 	unsigned int nr_vcpus;
 	struct xarray slot_ids;
-	unsigned long slot_pages;
+	struct umbra_memslots slot_set[2];
 	struct umbra_irqchip *irqchip;
 	u32 boot_cpu_id;
 	s64 clock_offset;

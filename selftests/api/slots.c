@@ -191,4 +191,19 @@ TEST_F(slots, many)
 	EXPECT_EQ(-EINVAL, api_slot(self->vm, 0, 0, 0, 0, self->mem));
 }
 
+/* The highest number too. */
+TEST_F(slots, all_of_them)
+{
+	unsigned int nr = TRY(self->sys, KVM_CHECK_EXTENSION, KVM_CAP_NR_MEMSLOTS), n;
+
+	if (!self->umbra)
+		SKIP(return, "takes stock KVM a minute");
+	for (n = 0; n < nr; n++)
+		ASSERT_EQ(0, api_slot(self->vm, n, 0, n * 2 * PAGE, PAGE, self->mem));
+	EXPECT_EQ(-EEXIST, api_slot(self->vm, 1, 0, 0, PAGE, self->mem));
+	EXPECT_EQ(0, api_slot(self->vm, 0, 0, (nr * 2 - 1) * PAGE, PAGE, self->mem));
+	for (n = 0; n < nr; n++)
+		ASSERT_EQ(0, api_slot(self->vm, n, 0, 0, 0, NULL));
+}
+
 TEST_HARNESS_MAIN

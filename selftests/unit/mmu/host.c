@@ -316,26 +316,27 @@ void umbra_mark_dirty(struct umbra_memslot *slot, gfn_t gfn)
 typedef bool (*slot_fn)(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start,
 			gfn_t end);
 
+static bool visit_slot(struct umbra_memslot *slot, unsigned int page, unsigned int nr, slot_fn fn)
+{
+	unsigned int first = hva_to_page(slot->hva);
+	unsigned int start = max(page, first);
+	unsigned int end = min(page + nr, first + (unsigned int)slot->npages);
+
+	return start < end && fn(&machine.mmu, slot, slot->base_gfn + start - first,
+				 slot->base_gfn + end - first);
+}
+
 static bool visit_slots(unsigned int page, unsigned int nr, slot_fn fn)
 {
 	struct umbra_memslots *slots = machine.mmu.memslots;
+	hva_t first = (hva_t)ram[page], last = (hva_t)ram[page + nr] - 1;
+	struct umbra_memslot *slot;
 	bool any = false;
 
-	for (unsigned int i = 0; i <= slots->nr; i++) {
-		struct umbra_memslot *slot = i < slots->nr ? slots->slot[i] :
-							     machine.mmu.retiring;
-		unsigned int first, start, end;
-
-		if (!slot)
-			continue;
-		first = hva_to_page(slot->hva);
-		start = max(page, first);
-		end = min(page + nr, first + (unsigned int)slot->npages);
-		if (start >= end)
-			continue;
-		any |= fn(&machine.mmu, slot, slot->base_gfn + start - first,
-			  slot->base_gfn + end - first);
-	}
+	umbra_memslots_for_each_hva(slot, slots, first, last)
+		any |= visit_slot(slot, page, nr, fn);
+	if (machine.mmu.retiring)
+		any |= visit_slot(machine.mmu.retiring, page, nr, fn);
 	return any;
 }
 
@@ -462,16 +463,18 @@ void host_age(unsigned int page, bool clear)
 
 /* ---- slots, as core/slots.c ---- */
 
+static struct umbra_memslots slot_set[2];
+
 static void publish(struct umbra_memslot *drop, struct umbra_memslot *add)
 {
 	struct umbra_memslots *old = machine.mmu.memslots;
-	struct umbra_memslots *set = calloc(1, sizeof(*set) +
-					    (old->nr + 1) * sizeof(set->slot[0]));
+	struct umbra_memslots *new = &slot_set[!old->index];
 
-	umbra_memslots_rebuild(set, old, drop, add);
-	rcu_assign_pointer(machine.mmu.memslots, set);
+	umbra_memslots_replace(new, drop, add);
+	new->generation = old->generation + 1;
+	rcu_assign_pointer(machine.mmu.memslots, new);
 	synchronize_srcu(&machine.mmu.srcu);
-	free(old);
+	umbra_memslots_replace(old, drop, add);
 }
 
 static void slot_free(struct umbra_memslot *slot)
@@ -566,9 +569,9 @@ void slot_harvest_dirty(int id)
 
 void host_init(void)
 {
-	struct umbra_memslots *set = calloc(1, sizeof(*set));
-
-	machine.mmu.memslots = set;
+	umbra_memslots_init(&slot_set[0], 0);
+	umbra_memslots_init(&slot_set[1], 1);
+	machine.mmu.memslots = &slot_set[0];
 	memset(host_page, 0, sizeof(host_page));
 	for (unsigned int i = 0; i < NR_HOST_FRAMES; i++)
 		host_frame[i].live = false;
@@ -576,14 +579,11 @@ void host_init(void)
 
 void host_destroy(void)
 {
-	struct umbra_memslots *set = machine.mmu.memslots;
-
 	for (int id = 0; id < NR_SLOTS; id++) {
 		if (machine.slot[id])
 			slot_free(machine.slot[id]);
 		machine.slot[id] = NULL;
 	}
-	free(set);
 	machine.mmu.memslots = NULL;
 	for (unsigned int i = 0; i < NR_HOST_FRAMES; i++)
 		if (host_frame[i].refs)
