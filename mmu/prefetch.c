@@ -13,6 +13,7 @@
  */
 #include <linux/kvm.h>
 #include <linux/minmax.h>
+#include "gpte.h"
 #include "leaf.h"
 #include "walk.h"
 
@@ -109,8 +110,7 @@ static void prefetch_table(struct umbra_fill *f, unsigned int first, unsigned in
 	u64 gpte[FILL_RUN] UMBRA_SCRATCH;
 	unsigned int i;
 
-	if (umbra_guest_read_atomic(f->vcpu->mmu, umbra_gfn_to_gpa(sp->gfn) + first * sizeof(u64),
-				    gpte, nr * sizeof(u64)))
+	if (umbra_gpte_read(f->vcpu->mmu, sp, first, nr, gpte))
 		return;
 	for (i = 0; i < nr; i++)
 		if (!umbra_spte_present(fmt, sp->spt[first + i]) &&

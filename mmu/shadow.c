@@ -34,7 +34,7 @@ struct umbra_shadow_page *umbra_shadow_next(struct umbra_shadow *shadow, gfn_t g
 
 	for (; node; node = node->next) {
 		sp = hlist_entry(node, struct umbra_shadow_page, hash_link);
-		if (sp->gfn == gfn && !sp->role.direct)
+		if (sp->gfn == gfn && umbra_role_has_table(sp->role))
 			return sp;
 	}
 	return NULL;
@@ -82,6 +82,20 @@ struct umbra_shadow_page *umbra_shadow_get(struct umbra_mmu_vcpu *vcpu,
 	if (slot && !role.direct)
 		umbra_track_add(mmu, slot, gfn);
 	return sp;
+}
+
+void umbra_shadow_link(struct umbra_mmu_vcpu *vcpu, u64 *sptep, struct umbra_shadow_page *child)
+{
+	struct umbra_shadow_page *sp = umbra_spte_page(sptep);
+	hpa_t table = umbra_table_pa(child->spt);
+
+	lockdep_assert_held_write(&vcpu->mmu->lock);
+	if (umbra_rmap_count(&child->parents) >= RMAP_MAX)
+		umbra_shadow_drop_all(vcpu->mmu, &child->parents);
+	umbra_rmap_add(vcpu, &child->parents, sptep);
+	sp->nr_present++;
+	/* A PDPTE has no rights and no flags. */
+	WRITE_ONCE(*sptep, sp->role.registers ? table | PT_PRESENT : umbra_spte_link(fmt, table));
 }
 
 struct umbra_memslot *umbra_shadow_slot(struct umbra_mmu *mmu, gfn_t gfn)
@@ -190,7 +204,7 @@ void umbra_shadow_zap(struct umbra_mmu *mmu, struct umbra_shadow_page *sp,
 	list_del_init(&sp->link);
 	if (sp->unsync)
 		mmu->stat.mmu_unsync--;
-	else if (!sp->role.direct && !sp->role.empty)
+	else if (umbra_role_has_table(sp->role))
 		umbra_track_del(mmu, umbra_shadow_slot(mmu, sp->gfn), sp->gfn);
 	/* CPUs may hold links to the table that were dropped long ago. */
 	umbra_tlb_leftover(mmu);

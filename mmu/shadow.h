@@ -39,7 +39,8 @@
 /**
  * union umbra_role - what, besides its frame, decides a shadow page's contents
  * @word: for comparing and hashing
- * @level: 4 for a root, 1 for a table of 4 KiB leaves
+ * @level: 5 or 4 for a root, 3 for one with @registers; 1 for a table of 4 KiB
+ *	leaves
  * @access: WALK_ACC_* granted by the levels above; for a direct page the
  *	rights of the large guest page
  * @direct: part of a large guest page; gfn is the frame its first entry maps
@@ -51,13 +52,21 @@
  * @smep_and_not_wp: user pages turned supervisor for a write are not executable
  * @invalid: zapped, kept only because it is still the root of a vCPU
  * @empty: a root for a CR3 without memory: no guest table, gfn is INVALID_GFN
+ * @registers: the root of a guest outside long mode, see root.c. No guest table:
+ *	its four entries follow the guest's PDPTE registers
+ * @pae: the guest uses PAE paging, which reserves more bits than long mode
+ * @short_gptes: entries of the guest's tables have 4 bytes
+ * @pse: CR4.PSE, which gives 4 MiB pages to such a guest
+ * @quadrant: with @short_gptes, which part of the guest's table, see gpte.h
+ * @gbpages: the guest may have 1 GiB pages
+ * @maxphyaddr: the guest's, since it decides what is reserved
  *
  * (SMAP with WP clear never gets here: see umbra_mmu_state_changed().)
  */
 union umbra_role {
 	u32 word;
 	struct {
-		u32 level:4;
+		u32 level:3;
 		u32 access:3;
 		u32 direct:1;
 		u32 clean:1;
@@ -66,10 +75,23 @@ union umbra_role {
 		u32 smep_and_not_wp:1;
 		u32 invalid:1;
 		u32 empty:1;
+		u32 registers:1;
+		u32 pae:1;
+		u32 short_gptes:1;
+		u32 pse:1;
+		u32 quadrant:2;
+		u32 gbpages:1;
+		u32 maxphyaddr:6;
 	};
 };
 
 static_assert(sizeof(union umbra_role) == sizeof(u32));
+
+/* Is there a guest table that such a page is made from? */
+static inline bool umbra_role_has_table(union umbra_role role)
+{
+	return !role.direct && !role.registers && !role.empty;
+}
 
 /**
  * struct umbra_shadow_page - one table
@@ -165,6 +187,15 @@ struct umbra_shadow_page *umbra_shadow_find(struct umbra_mmu *mmu, gfn_t gfn,
 struct umbra_shadow_page *umbra_shadow_get(struct umbra_mmu_vcpu *vcpu,
 					   struct umbra_memslot *slot, gfn_t gfn,
 					   union umbra_role role);
+
+/**
+ * umbra_shadow_link() - make an entry lead to @child
+ * @sptep: not present; @vcpu's rmap_cache is filled
+ *
+ * @child is in line with the guest's tables, and so is what lies below.
+ * Context: mmu_lock held for write.
+ */
+void umbra_shadow_link(struct umbra_mmu_vcpu *vcpu, u64 *sptep, struct umbra_shadow_page *child);
 
 /* The page after @sp, or the first one, that shadows guest table @gfn. */
 struct umbra_shadow_page *umbra_shadow_next(struct umbra_shadow *shadow, gfn_t gfn,

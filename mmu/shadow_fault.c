@@ -22,6 +22,7 @@
 #include <linux/kvm.h>
 #include <umbra/hostmem.h>
 #include "fault.h"
+#include "gpte.h"
 #include "leaf.h"
 #include "shadow.h"
 #include "sync.h"
@@ -30,22 +31,29 @@
 
 static const struct umbra_format *const fmt = &umbra_format_shadow;
 
-/* Is the guest's entry at @level still what the walk has read? */
+/* Is the guest's entry, if it is from one, still what the walk has read? */
 static bool gpte_unchanged(struct umbra_mmu *mmu, const struct umbra_walk *walk,
-			   unsigned int level)
+			   union umbra_role role)
 {
-	u64 gpte;
+	unsigned int i = role.level - 1;
+	u64 gpte = 0;
 
-	if (umbra_guest_read_atomic(mmu, walk->gpte_gpa[level - 1], &gpte, sizeof(gpte)))
+	if (!umbra_role_has_table(role))
+		return true;
+	if (umbra_guest_read_atomic(mmu, walk->gpte_gpa[i], &gpte, umbra_gpte_size(role)))
 		return false;
-	return gpte == walk->gpte[level - 1];
+	return gpte == walk->gpte[i];
 }
 
 /* Frame and role of the page below the one of @role, whose level is not 1. */
 static gfn_t child_of(const struct umbra_walk *walk, union umbra_role *role)
 {
 	role->level--;
+	role->registers = 0;
+	role->quadrant = 0;
 	if (role->level >= walk->level) {
+		if (role->short_gptes)
+			role->quadrant = umbra_gpte_quadrant(walk->gva, role->level);
 		role->access = walk->table_access[role->level - 1];
 		return walk->table_gfn[role->level - 1];
 	}
@@ -59,7 +67,6 @@ static struct umbra_shadow_page *link_child(struct umbra_mmu_vcpu *vcpu,
 					    const struct umbra_walk *walk, u64 *sptep,
 					    gfn_t gfn, union umbra_role role)
 {
-	struct umbra_shadow_page *sp = umbra_spte_page(sptep);
 	struct umbra_memslot *slot = NULL;
 	struct umbra_shadow_page *child;
 
@@ -69,13 +76,9 @@ static struct umbra_shadow_page *link_child(struct umbra_mmu_vcpu *vcpu,
 			return NULL;
 	}
 	child = umbra_shadow_get(vcpu, slot, gfn, role);
-	if (!sp->role.direct && !gpte_unchanged(vcpu->mmu, walk, sp->role.level))
+	if (!gpte_unchanged(vcpu->mmu, walk, umbra_spte_page(sptep)->role))
 		return NULL;
-	if (umbra_rmap_count(&child->parents) >= RMAP_MAX)
-		umbra_shadow_drop_all(vcpu->mmu, &child->parents);
-	umbra_rmap_add(vcpu, &child->parents, sptep);
-	sp->nr_present++;
-	WRITE_ONCE(*sptep, umbra_spte_link(fmt, umbra_table_pa(child->spt)));
+	umbra_shadow_link(vcpu, sptep, child);
 	return child;
 }
 
@@ -106,7 +109,7 @@ static int map_leaf(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 	struct umbra_shadow_page *sp = umbra_spte_page(sptep);
 	u64 spte;
 
-	if (!sp->role.direct && !gpte_unchanged(vcpu->mmu, walk, sp->role.level))
+	if (!gpte_unchanged(vcpu->mmu, walk, sp->role))
 		return UMBRA_FAULT_RETRY;
 	/* An older entry may allow it and yet be refused: SMEP, SMAP. */
 	if (umbra_leaf_maps(sptep, &grant, t->hp.pfn) && umbra_leaf_allows(*sptep, fault->access))
@@ -133,7 +136,7 @@ static int map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 	u64 *sptep;
 
 	/* Zapped meanwhile, or a root without memory where there is memory now. */
-	if (!sp || sp->role.invalid || sp->gfn != walk->table_gfn[TABLE_LEVELS - 1]) {
+	if (!sp || sp->role.invalid || sp->gfn != walk->table_gfn[walk->top_level - 1]) {
 		vcpu->root = INVALID_PAGE;
 		return UMBRA_FAULT_RETRY;
 	}
@@ -153,9 +156,10 @@ static int map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 /* Does the write go through a table that it modifies? */
 static bool self_map(const struct umbra_walk *walk)
 {
-	unsigned int level;
+	/* The PDPTEs of PAE paging are registers: a write changes no walk. */
+	unsigned int level, top = walk->top_level == 3 ? 2 : walk->top_level;
 
-	for (level = walk->level; level <= walk->top_level; level++)
+	for (level = walk->level; level <= top; level++)
 		if (walk->table_gfn[level - 1] == walk->gfn)
 			return true;
 	return false;

@@ -23,6 +23,7 @@
  */
 #include <linux/minmax.h>
 #include <umbra/hostmem.h>
+#include "gpte.h"
 #include "leaf.h"
 #include "sync.h"
 #include "track.h"
@@ -132,8 +133,7 @@ static void sync_entries(struct umbra_fill *f, unsigned int first, unsigned int 
 	unsigned int i;
 
 	/* What cannot be read has no entries. */
-	if (umbra_guest_read_atomic(f->vcpu->mmu, umbra_gfn_to_gpa(sp->gfn) + first * sizeof(u64),
-				    gpte, nr * sizeof(u64)))
+	if (umbra_gpte_read(f->vcpu->mmu, sp, first, nr, gpte))
 		memset(gpte, 0, sizeof(gpte));
 	for (i = 0; i < nr; i++)
 		sync_entry(f, first + i, gpte[i], reserved);

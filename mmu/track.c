@@ -17,6 +17,7 @@
 #include <linux/string.h>
 #include <umbra/hostmem.h>
 #include "ept.h"
+#include "gpte.h"
 #include "shadow.h"
 #include "tlb.h"
 #include "track.h"
@@ -102,21 +103,20 @@ static bool is_cut(struct umbra_mmu *mmu, const struct umbra_shadow_page *sp, un
 {
 	u64 gpte;
 
-	return !umbra_guest_read_atomic(mmu, umbra_gfn_to_gpa(sp->gfn) + index * sizeof(gpte),
-					&gpte, sizeof(gpte)) && !(gpte & GPTE_PRESENT);
+	return !umbra_gpte_read(mmu, sp, index, 1, &gpte) && !(gpte & GPTE_PRESENT);
 }
 
 /*
- * Bytes [first, last] of the guest table that @sp shadows have changed. A table
- * that the guest has cut off is most likely free: to go on tracking it would
- * cost faults when it is used for something else.
+ * The guest's entries behind these have changed. A table that the guest has cut
+ * off is most likely free: to go on tracking it would cost faults when it is used
+ * for something else.
  */
 static void drop_entries(struct umbra_mmu *mmu, struct umbra_shadow_page *sp,
-			 unsigned int first, unsigned int last, struct list_head *orphans)
+			 const struct umbra_spte_range *range, struct list_head *orphans)
 {
 	unsigned int i;
 
-	for (i = first / sizeof(u64); i <= last / sizeof(u64); i++) {
+	for (i = range->first; i <= range->last; i++) {
 		u64 spte = sp->spt[i];
 
 		if (!umbra_spte_present(fmt, spte))
@@ -136,6 +136,7 @@ static void track_written(struct umbra_mmu *mmu, gpa_t gpa, unsigned int len)
 	struct umbra_memslot *slot = umbra_gfn_to_slot(mmu, gfn);
 	unsigned int first = gpa & (PAGE_SIZE - 1);
 	struct umbra_shadow_page *sp, *next;
+	struct umbra_spte_range range;
 	LIST_HEAD(orphans);
 	LIST_HEAD(dead);
 
@@ -146,13 +147,13 @@ static void track_written(struct umbra_mmu *mmu, gpa_t gpa, unsigned int len)
 	write_lock(&mmu->lock);
 	mmu->stat.mmu_pte_write++;
 	umbra_shadow_for_each_gfn(sp, next, mmu->shadow, gfn) {
-		if (sp->unsync)
+		if (sp->unsync || !umbra_gpte_sptes(sp->role, first, first + len - 1, &range))
 			continue;
 		if (++sp->writes >= FLOOD_WRITES) {
 			mmu->stat.mmu_flooded++;
 			umbra_shadow_zap(mmu, sp, &dead);
 		} else {
-			drop_entries(mmu, sp, first, first + len - 1, &orphans);
+			drop_entries(mmu, sp, &range, &orphans);
 		}
 	}
 	umbra_shadow_zap_orphans(mmu, &orphans, &dead);

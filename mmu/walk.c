@@ -163,5 +163,9 @@ bool umbra_gpte_reserved(const struct umbra_mmu_vcpu *vcpu, u64 gpte, unsigned i
 
 u64 umbra_gpte_always_reserved(const struct umbra_mmu_vcpu *vcpu)
 {
-	return always_reserved_64(&vcpu->state, umbra_guest_paging(&vcpu->state));
+	enum umbra_guest_paging paging = umbra_guest_paging(&vcpu->state);
+
+	if (paging == GUEST_32BIT)
+		return always_reserved_32(&vcpu->state, paging);
+	return always_reserved_64(&vcpu->state, paging);
 }

@@ -114,7 +114,7 @@ int umbra_walk(struct umbra_mmu_vcpu *vcpu, u64 gva, u32 access, bool set_ad,
  */
 bool umbra_gpte_reserved(const struct umbra_mmu_vcpu *vcpu, u64 gpte, unsigned int level);
 
-/* Bits that no present 64-bit entry may have set, at any level. */
+/* Bits that no present entry may have set, at any level. */
 u64 umbra_gpte_always_reserved(const struct umbra_mmu_vcpu *vcpu);
 
 /**
