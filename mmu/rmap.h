@@ -50,8 +50,8 @@ unsigned int umbra_rmap_count(const struct umbra_rmap_head *head);
 /* Any one member, NULL when empty. For loops that empty the set. */
 u64 *umbra_rmap_first(const struct umbra_rmap_head *head);
 
-/* Nodes that are left to faults: a leaf and the links of three levels. */
-#define RMAP_RESERVE		4
+/* Nodes that are left to faults: a leaf and the links of four levels. */
+#define RMAP_RESERVE		5
 
 /*
  * For those who add more than they must: can one more be added within RMAP_MAX,

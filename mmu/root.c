@@ -6,9 +6,13 @@
  * that they are neither searched for nor recycled when the guest switches back.
  * Each pointer counts in root_count. A root that is zapped while in use becomes
  * invalid; it is freed with the last pointer.
+ *
+ * All of this is about guests in long mode. The root of others is in pae.c; it
+ * is the vCPU's own and counts nothing.
  */
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
+#include <linux/minmax.h>
 #include <linux/string.h>
 #include "ept.h"
 #include "root.h"
@@ -23,7 +27,7 @@
 #define FLUSH_EFER	(EFER_LMA | EFER_NX)
 
 /* Shadow pages know no protection keys and no shadow stacks, CR4 bits 22 to 24. */
-#define NO_SHADOW_CR4	(X86_CR4_LA57 | X86_CR4_PKE | BIT_ULL(23) | BIT_ULL(24))
+#define NO_SHADOW_CR4	(X86_CR4_PKE | BIT_ULL(23) | BIT_ULL(24))
 
 static enum umbra_family choose_family(const struct umbra_mmu_vcpu *vcpu)
 {
@@ -31,7 +35,7 @@ static enum umbra_family choose_family(const struct umbra_mmu_vcpu *vcpu)
 
 	if (vcpu->mmu->policy != UMBRA_POLICY_SHADOW || !vcpu->mmu->shadow)
 		return UMBRA_FAMILY_EPT;
-	if (umbra_guest_paging(s) != GUEST_4LEVEL || (s->cr4 & NO_SHADOW_CR4))
+	if (umbra_guest_paging(s) == GUEST_UNPAGED || (s->cr4 & NO_SHADOW_CR4))
 		return UMBRA_FAMILY_EPT;
 	/*
 	 * With WP clear a read-only user page that the supervisor writes to
@@ -44,15 +48,34 @@ static enum umbra_family choose_family(const struct umbra_mmu_vcpu *vcpu)
 
 static u32 root_role(const struct umbra_paging_state *s)
 {
+	enum umbra_guest_paging paging = umbra_guest_paging(s);
 	union umbra_role role = {
-		.level = TABLE_LEVELS,
+		.level = paging == GUEST_5LEVEL ? 5 : paging == GUEST_4LEVEL ? 4 : 3,
 		.access = WALK_ACC_ALL,
 		.wp = !!(s->cr0 & X86_CR0_WP),
-		.nx = !!(s->efer & EFER_NX),
+		.nx = !!(s->efer & EFER_NX) && paging != GUEST_32BIT,
+		.registers = paging == GUEST_32BIT || paging == GUEST_PAE,
+		.pae = paging == GUEST_PAE,
+		.short_gptes = paging == GUEST_32BIT,
+		.pse = paging == GUEST_32BIT && (s->cr4 & X86_CR4_PSE),
+		.gbpages = s->has_gbpages,
+		.maxphyaddr = s->maxphyaddr,
 	};
 
 	role.smep_and_not_wp = !role.wp && (s->cr4 & X86_CR4_SMEP);
 	return role.word;
+}
+
+static bool uses_pae_root(const struct umbra_mmu_vcpu *vcpu)
+{
+	return ((union umbra_role) { .word = vcpu->role }).registers;
+}
+
+/* Some writes to CR0 and CR4 load the guest's PDPTEs anew. */
+static bool registers_changed(const struct umbra_mmu_vcpu *vcpu)
+{
+	return umbra_guest_paging(&vcpu->state) == GUEST_PAE &&
+	       memcmp(vcpu->pdptrs, vcpu->root_pdptrs, sizeof(vcpu->pdptrs));
 }
 
 bool umbra_mmu_state_changed(struct umbra_mmu_vcpu *vcpu)
@@ -62,6 +85,8 @@ bool umbra_mmu_state_changed(struct umbra_mmu_vcpu *vcpu)
 	u32 role = root_role(s);
 	bool switched = family != vcpu->family;
 
+	if (registers_changed(vcpu))
+		vcpu->flush_guest = true;
 	if (((s->cr0 ^ vcpu->seen_cr0) & FLUSH_CR0) || ((s->cr4 ^ vcpu->seen_cr4) & FLUSH_CR4) ||
 	    ((s->efer ^ vcpu->seen_efer) & FLUSH_EFER) || switched)
 		vcpu->flush_guest = true;
@@ -79,7 +104,12 @@ bool umbra_mmu_state_changed(struct umbra_mmu_vcpu *vcpu)
 
 gfn_t umbra_root_gfn(const struct umbra_mmu_vcpu *vcpu)
 {
-	return umbra_gpa_to_gfn(vcpu->state.cr3 & GENMASK_ULL(vcpu->state.maxphyaddr - 1, 12));
+	unsigned int bits = vcpu->state.maxphyaddr;
+
+	/* Outside long mode CR3 has 32 bits. */
+	if (!(vcpu->state.efer & EFER_LMA))
+		bits = min(bits, 32u);
+	return umbra_gpa_to_gfn(vcpu->state.cr3 & GENMASK_ULL(bits - 1, 12));
 }
 
 static bool fits(const struct umbra_mmu_vcpu *vcpu, const struct umbra_shadow_page *sp)
@@ -100,6 +130,8 @@ static void shelve(struct umbra_mmu_vcpu *vcpu)
 	unsigned int i = 0;
 
 	vcpu->shadow_root = NULL;
+	if (sp == vcpu->pae_root)
+		return;
 	if (!sp || sp->role.invalid || sp->role.empty) {
 		put(vcpu->mmu, sp);
 		return;
@@ -127,12 +159,25 @@ static struct umbra_shadow_page *take_previous(struct umbra_mmu_vcpu *vcpu)
 	return NULL;
 }
 
+static bool switch_pae_root(struct umbra_mmu_vcpu *vcpu)
+{
+	if (vcpu->shadow_root != vcpu->pae_root)
+		shelve(vcpu);
+	vcpu->shadow_root = vcpu->pae_root;
+	if (!vcpu->pae_root)
+		return false;
+	umbra_pae_root_load(vcpu);
+	return true;
+}
+
 /* Take the root that fits, if there is one. Context: mmu_lock for write. */
 static bool switch_root(struct umbra_mmu_vcpu *vcpu)
 {
 	union umbra_role role = { .word = vcpu->role };
 	struct umbra_shadow_page *sp = vcpu->shadow_root;
 
+	if (role.registers)
+		return switch_pae_root(vcpu);
 	if (!fits(vcpu, sp)) {
 		sp = take_previous(vcpu);
 		if (!sp) {
@@ -180,6 +225,11 @@ int umbra_mmu_load(struct umbra_mmu_vcpu *vcpu)
 		vcpu->root = mmu->ept_root;
 		return 0;
 	}
+	if (uses_pae_root(vcpu) && !umbra_pae_root_ready(vcpu)) {
+		ret = umbra_pae_root_create(vcpu);
+		if (ret)
+			return ret;
+	}
 	write_lock(&mmu->lock);
 	if (!switch_root(vcpu))
 		build_root(vcpu);
@@ -194,8 +244,10 @@ void umbra_mmu_unload(struct umbra_mmu_vcpu *vcpu)
 
 	write_lock(&vcpu->mmu->lock);
 	vcpu->root = INVALID_PAGE;
-	put(vcpu->mmu, vcpu->shadow_root);
+	if (vcpu->shadow_root != vcpu->pae_root)
+		put(vcpu->mmu, vcpu->shadow_root);
 	vcpu->shadow_root = NULL;
+	umbra_pae_root_destroy(vcpu);
 	for (i = 0; i < UMBRA_PREV_ROOTS; i++) {
 		put(vcpu->mmu, vcpu->prev_root[i]);
 		vcpu->prev_root[i] = NULL;
@@ -211,6 +263,11 @@ void umbra_mmu_set_cr3(struct umbra_mmu_vcpu *vcpu, bool noflush)
 	}
 	/* The hardware runs without PCID here: one tag for all address spaces. */
 	vcpu->flush_guest = true;
+	if (uses_pae_root(vcpu) && umbra_cache_topup(vcpu, UMBRA_FAMILY_SHADOW)) {
+		/* umbra_mmu_load() reports it. */
+		vcpu->root = INVALID_PAGE;
+		return;
+	}
 	write_lock(&vcpu->mmu->lock);
 	switch_root(vcpu);
 	write_unlock(&vcpu->mmu->lock);

@@ -35,6 +35,15 @@ u64 *umbra_table_alloc(struct umbra_mmu_vcpu *vcpu)
 	return table;
 }
 
+u64 *umbra_table_alloc_low(struct umbra_mmu *mmu)
+{
+	u64 *table = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT | GFP_DMA32);
+
+	if (table)
+		atomic64_add(PAGE_SIZE, &mmu->stat.table_bytes);
+	return table;
+}
+
 void umbra_table_return(struct umbra_mmu_vcpu *vcpu, u64 *table)
 {
 	atomic64_sub(PAGE_SIZE, &vcpu->mmu->stat.table_bytes);

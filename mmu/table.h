@@ -12,7 +12,7 @@
 #include <umbra/mmu.h>
 #include "spte.h"
 
-/* What one fault takes at most: links of three levels, each with a parent. */
+/* What one fault takes at most: links of four levels, each with a parent. */
 #define CACHE_TABLES	6
 #define CACHE_SPS	4
 #define CACHE_RMAPS	8
@@ -26,6 +26,9 @@
  */
 u64 *umbra_table_alloc(struct umbra_mmu_vcpu *vcpu);
 void umbra_table_free(struct umbra_mmu *mmu, u64 *table);
+
+/* A zeroed table below 4 GiB, or NULL. Context: may sleep. */
+u64 *umbra_table_alloc_low(struct umbra_mmu *mmu);
 
 /* Give back a table that was never installed; it is still zeroed. */
 void umbra_table_return(struct umbra_mmu_vcpu *vcpu, u64 *table);

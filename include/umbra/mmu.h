@@ -229,11 +229,13 @@ struct umbra_mmu_cache {
  * @state: guest registers, kept by vmx/
  * @family: which tables the CPU walks; changed only by
  *	umbra_mmu_state_changed()
- * @root: hpa that vmx/ loads: EPT root for FAMILY_EPT, value for CR3 (a
- *	4-level table, host format) for FAMILY_SHADOW; INVALID_PAGE asks for
- *	umbra_mmu_load(). In FAMILY_SHADOW the hardware must run with CR0.WP,
- *	CR4.PAE and EFER.NXE set and CR4.PCIDE clear, whatever the guest has,
- *	with the guest's own CR4.SMEP and CR4.SMAP, and every #PF must exit
+ * @root: hpa that vmx/ loads: EPT root for FAMILY_EPT, value for CR3 for
+ *	FAMILY_SHADOW: a table of 4 or 5 levels for a guest in long mode, else
+ *	one of four PDPTEs, below 4 GiB, which the CPU has to read again at
+ *	each VM entry; INVALID_PAGE asks for umbra_mmu_load(). In FAMILY_SHADOW
+ *	the hardware must run with CR0.WP, CR4.PAE and EFER.NXE set and
+ *	CR4.PCIDE clear, whatever the guest has, with the guest's own CR4.LA57,
+ *	CR4.SMEP, CR4.SMAP and EFER.LMA, and every #PF must exit
  * @tlb_gen: generation of the VM's flush debts that this vCPU has flushed
  * @flush_guest: the guest asked for (or a root switch needs) a flush of this
  *	vCPU's own linear translations; vmx/ does it at entry and clears it
@@ -242,6 +244,9 @@ struct umbra_mmu_cache {
  * @sp_cache: struct shadow_page
  * @rmap_cache: rmap chain nodes
  * @shadow_root: shadow_page of @root in FAMILY_SHADOW (mmu_lock)
+ * @pae_root: root for guests outside long mode, kept once there is one: its
+ *	entries (mmu_lock)
+ * @root_pdptrs: the PDPTEs that @pae_root was made from
  * @prev_root: shadow_pages of the last other roots, newest first (mmu_lock)
  * @role: the vCPU's root role word, as mmu/ defines it
  * @seen_cr0: CR0 at the last umbra_mmu_state_changed()
@@ -263,6 +268,8 @@ struct umbra_mmu_vcpu {
 	struct umbra_mmu_cache rmap_cache;
 	void *shadow_root;
 	void *prev_root[UMBRA_PREV_ROOTS];
+	void *pae_root;
+	u64 root_pdptrs[4];
 	u32 role;
 	u64 seen_cr0;
 	u64 seen_cr4;
