@@ -4,6 +4,7 @@
  * simulated host-physical memory, and keeps what it found, translations and
  * links to tables, until mmu/ or the architecture tells it to drop them.
  */
+#include <asm/msr-index.h>
 #include <asm/processor-flags.h>
 #include <linux/atomic.h>
 #include <linux/mm.h>
@@ -51,7 +52,7 @@ static unsigned int ept_way(u64 gfn, int level)
 static void forget_linear(struct cpu *cpu, unsigned int gva_nr)
 {
 	cpu->tlb[gva_nr].valid = false;
-	for (int level = 1; level < 4; level++)
+	for (int level = 1; level < 5; level++)
 		cpu->psc[level][linear_way(gva_nr, level)].valid = false;
 }
 
@@ -63,23 +64,38 @@ static void forget_physical(struct cpu *cpu, u64 gfn)
 		cpu->ept_psc[level][ept_way(gfn, level)].valid = false;
 }
 
-void cpu_guest_flushed_all(struct cpu *cpu)
-{
-	cpu->flushed_all = ++now;
-	cpu->root[0].cr3 = cpu->v.state.cr3;
-	cpu->root[0].since = now;
-	cpu->nr_roots = 1;
-}
-
 void cpu_new_root(struct cpu *cpu)
 {
 	if (cpu->nr_roots == NR_ROOTS)
 		violation("too many roots");
 	cpu->root[cpu->nr_roots].cr3 = cpu->v.state.cr3;
+	memcpy(cpu->root[cpu->nr_roots].pdpte, cpu->v.pdptrs, sizeof(cpu->v.pdptrs));
 	cpu->root[cpu->nr_roots++].since = ++now;
 }
 
+void cpu_guest_flushed_all(struct cpu *cpu)
+{
+	cpu->nr_roots = 0;
+	cpu_new_root(cpu);
+	cpu->flushed_all = now;
+}
+
 /* ---- entry and exit: what include/umbra/mmu.h asks of vmx/ ---- */
+
+static void load_pdptes(struct cpu *cpu)
+{
+	const struct umbra_mmu_vcpu *v = &cpu->v;
+
+	if (v->family != UMBRA_FAMILY_SHADOW || v->state.efer & EFER_LMA)
+		return;
+	if (v->root >> 32 || !shim_page_live(v->root))
+		violation("root %llx for PAE paging", v->root);
+	memcpy(cpu->pdpte, __va(v->root), sizeof(cpu->pdpte));
+	for (int i = 0; i < 4; i++)
+		if (cpu->pdpte[i] & 1 &&
+		    cpu->pdpte[i] & (GENMASK_ULL(63, 46) | GENMASK_ULL(8, 5) | GENMASK_ULL(2, 1)))
+			violation("VM entry refuses PDPTE %llx", cpu->pdpte[i]);
+}
 
 int cpu_enter(struct cpu *cpu)
 {
@@ -110,6 +126,7 @@ int cpu_enter(struct cpu *cpu)
 		v->flush_guest = false;
 		flush_linear(cpu);
 	}
+	load_pdptes(cpu);
 	cpu->in_guest = true;
 	return 0;
 }
@@ -207,17 +224,31 @@ static bool linear_allowed(struct cpu *cpu, const struct hw_access *a, const str
 	return !(s->cr4 & X86_CR4_SMAP) || (s->rflags_ac && s->cpl < 3);
 }
 
+/* Where a walk begins: the level, 0 when a PDPTE register is not present. */
+static int linear_start(const struct cpu *cpu, u64 gva, u64 *table)
+{
+	u64 pdpte = cpu->pdpte[gva >> 30 & 3];
+
+	if (cpu->v.state.efer & EFER_LMA) {
+		*table = cpu->v.root;
+		return cpu->v.state.cr4 & X86_CR4_LA57 ? 5 : 4;
+	}
+	*table = pdpte & SPTE_ADDR;
+	return pdpte & PT_PRESENT ? 2 : 0;
+}
+
 /* Return false when an entry is not present. */
 static bool linear_walk(struct cpu *cpu, const struct hw_access *a, struct tlb_entry *e)
 {
-	u64 frame = (a->addr & GENMASK_ULL(47, 0)) >> 12;
+	u64 frame = (a->addr & GENMASK_ULL(56, 0)) >> 12;
 	u64 table, spte, *sptep;
-	int level;
+	int level, top = linear_start(cpu, a->addr, &table);
 
 	*e = (struct tlb_entry) { .valid = true, .w = true, .u = true, .x = true };
-	table = cpu->v.root;
 	counts.walks++;
-	for (level = 1; level < 4; level++)
+	if (!top)
+		return false;
+	for (level = 1; level < top; level++)
 		if (psc_use(&cpu->psc[level][linear_way(a->gva_nr, level)],
 			    frame >> (9 * level), e, &table))
 			break;
@@ -280,11 +311,12 @@ bool hw_linear(struct cpu *cpu, const struct hw_access *a, kvm_pfn_t *pfn, u32 *
 void hw_explain(const struct cpu *cpu, u64 gva, unsigned int gva_nr)
 {
 	const struct tlb_entry *e = &cpu->tlb[gva_nr];
-	u64 table = cpu->v.root;
+	u64 table;
+	int top = linear_start(cpu, gva, &table);
 
 	printf("# tlb: valid %d w %d u %d x %d dirty %d tag %llx pfn %llx\n", e->valid, e->w,
 	       e->u, e->x, e->dirty, e->tag, e->pfn);
-	for (int level = 4; level >= 1; level--) {
+	for (int level = top; level >= 1; level--) {
 		u64 *sptep = table_entry(table, umbra_table_index(gva >> 12, level));
 
 		printf("#   level %d, table %llx: %llx\n", level, table, *sptep);

@@ -27,13 +27,31 @@ static bool is_pae(const struct cpu *cpu)
 	return paging(cpu) && cpu->v.state.cr4 & X86_CR4_PAE && !(cpu->v.state.efer & EFER_LMA);
 }
 
+enum guest_mode guest_mode(const struct cpu *cpu)
+{
+	const struct umbra_paging_state *s = &cpu->v.state;
+
+	if (s->efer & EFER_LMA)
+		return s->cr4 & X86_CR4_LA57 ? GUEST_MODE_5LEVEL : GUEST_MODE_4LEVEL;
+	return s->cr4 & X86_CR4_PAE ? GUEST_MODE_PAE : GUEST_MODE_32BIT;
+}
+
+unsigned int guest_gva_nr(const struct cpu *cpu, unsigned int gva_nr)
+{
+	return is_pae(cpu) ? gva_nr % 64 : gva_nr;
+}
+
 u64 gva_of(const struct cpu *cpu, unsigned int gva_nr)
 {
-	static const u64 index_64[] = { 0, 1, 2, 511 }, index_32[] = { 0, 1, 2, 1023 };
+	static const u64 index_64[] = { 0, 1, 2, 511 };
+	/* On both sides of where one shadow page ends and the next begins. */
+	static const u64 index_32[] = {
+		0, 1, 2, 3, 4, 255, 256, 511, 512, 513, 767, 768, 1020, 1021, 1022, 1023,
+	};
 	u64 gva = 0;
 
 	if (!(cpu->v.state.cr4 & X86_CR4_PAE))
-		return index_32[gva_nr & 3] << 12 | index_32[gva_nr >> 2 & 3] << 22;
+		return index_32[gva_nr & 15] << 12 | index_32[gva_nr >> 4 & 15] << 22;
 	for (int level = 1; level <= 2; level++)
 		gva |= index_64[gva_nr >> 2 * (level - 1) & 3] << (12 + 9 * (level - 1));
 	if (!(cpu->v.state.efer & EFER_LMA))
@@ -327,6 +345,7 @@ static enum progress access_shadow(struct cpu *cpu, const struct guest_access *a
 	kvm_pfn_t pfn;
 
 	counts.shadow++;
+	counts.mode[guest_mode(cpu)]++;
 	if (hw_linear(cpu, &hw, &pfn, &fault.access)) {
 		unsigned int page = pfn_to_ram(pfn, a->write);
 
@@ -422,10 +441,13 @@ static enum progress access_ept(struct cpu *cpu, const struct guest_access *a,
 	return handle(cpu, a, ra, &fault, retries);
 }
 
-void guest_access(struct cpu *cpu, const struct guest_access *a)
+void guest_access(struct cpu *cpu, const struct guest_access *access)
 {
+	struct guest_access normal = *access, *a = &normal;
 	struct ref_access ra = ref_access(cpu, a);
 	unsigned int retries = 0;
+
+	a->gva_nr = guest_gva_nr(cpu, a->gva_nr);
 
 	counts.accesses++;
 	cpu->busy = true;
@@ -461,6 +483,7 @@ static void state_changed(struct cpu *cpu)
 
 void guest_invlpg(struct cpu *cpu, unsigned int gva_nr)
 {
+	gva_nr = guest_gva_nr(cpu, gva_nr);
 	cpu->flushed_gva[gva_nr] = ++now;
 	if (cpu->v.family == UMBRA_FAMILY_SHADOW) {
 		int idx = srcu_read_lock(&machine.mmu.srcu);
@@ -535,13 +558,18 @@ void guest_toggle(struct cpu *cpu, u64 cr0, u64 cr4, u64 efer)
 		return;
 	}
 	/* These writes load the PDPTEs again. */
-	if (is_pae(cpu) && cr4 && load_pdptrs(cpu)) {
-		*s = old;
-		return;
+	if (is_pae(cpu) && cr4) {
+		if (load_pdptrs(cpu)) {
+			*s = old;
+			return;
+		}
+		cpu_new_root(cpu);
 	}
 	if (cr4 & (X86_CR4_PGE | X86_CR4_PSE | X86_CR4_PCIDE))
 		cpu_guest_flushed_all(cpu);
 	state_changed(cpu);
+	if (cpu->nr_roots == NR_ROOTS)
+		guest_flush_all(cpu);
 }
 
 void guest_paging_off(struct cpu *cpu)

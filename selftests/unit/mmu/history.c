@@ -187,6 +187,7 @@ bool history_allows(const struct cpu *cpu, const struct ref_access *a, unsigned 
 		if (!current_root && cpu->root[i + 1].since <= since)
 			break;
 		ref.cr3 = cpu->root[i].cr3;
+		memcpy(ref.pdpte, cpu->root[i].pdpte, sizeof(ref.pdpte));
 		if (current_root || (cpu->root[i + 1].since > since_pcid && pcide &&
 				     (ref.cr3 & (NR_PCIDS - 1)) == pcid))
 			if (search(&ref, a, since_pcid, page, false))

@@ -158,6 +158,8 @@ struct cpu {
 	/* Linear translations of the shadow family, by number of the gva. */
 	struct tlb_entry tlb[NR_GVAS];
 	struct psc_entry psc[5][PSC_WAYS];
+	/* Registers that VM entry loads for a guest outside long mode. */
+	u64 pdpte[4];
 	/* Guest-physical ones. */
 	struct tlb_entry ept_tlb[EPT_TLB];
 	struct psc_entry ept_psc[5][PSC_WAYS];
@@ -166,7 +168,7 @@ struct cpu {
 	u64 flushed_all;
 	u64 flushed_pcid[NR_PCIDS];
 	u64 flushed_gva[NR_GVAS];
-	struct { u64 since; u64 cr3; } root[NR_ROOTS];
+	struct { u64 since; u64 cr3; u64 pdpte[4]; } root[NR_ROOTS];
 	int nr_roots;
 
 	u8 recent[NR_RECENT];	/* numbers of gvas lately used */
@@ -237,10 +239,14 @@ void guest_toggle(struct cpu *cpu, u64 cr0, u64 cr4, u64 efer);
 void guest_paging_off(struct cpu *cpu);
 
 enum guest_mode { GUEST_MODE_4LEVEL, GUEST_MODE_5LEVEL, GUEST_MODE_PAE, GUEST_MODE_32BIT };
+/* Paging is on. */
+enum guest_mode guest_mode(const struct cpu *cpu);
 void guest_paging_on(struct cpu *cpu, enum guest_mode mode, u64 cr3, bool legal);
 void guest_set_legal(struct cpu *cpu, bool legal);
 
 u64 gva_of(const struct cpu *cpu, unsigned int gva_nr);
+/* Numbers that mean the same address now become the same. */
+unsigned int guest_gva_nr(const struct cpu *cpu, unsigned int gva_nr);
 
 /* ---- emulation.c ---- */
 
@@ -259,6 +265,7 @@ struct machine_counts {
 	u64 steps, accesses, hits, walks, stale, undecided, faults, fixed, spurious, retry,
 	    emulated, tracked, mmio, self_map, unprotected, guest_faults, shadow, notified,
 	    collapsed, interfered, raced, nomem, vms;
+	u64 mode[4];		/* shadow tries, by enum guest_mode */
 };
 
 extern struct machine_counts counts;

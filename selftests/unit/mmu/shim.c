@@ -18,8 +18,11 @@
 #include "shim.h"
 
 #define ARENA_PAGES	16384u
+/* The first pages of the arena are those below 4 GiB. */
+#define LOW_PAGES	64u
+#define LOW_PA		0x70000000ull
 /* Not zero, and high enough that an address is hard to mistake for data. */
-#define ARENA_PA	0x700000000ull
+#define HIGH_PA		0x700000000ull
 
 unsigned int shim_fail_percent;
 long shim_pages;
@@ -30,8 +33,12 @@ int unit_rcu_depth;
 static unsigned char *arena;
 static struct page arena_page[ARENA_PAGES];
 static bool arena_live[ARENA_PAGES];
-static unsigned int free_queue[ARENA_PAGES + 1];
-static unsigned int free_head, free_tail;
+
+/* Free pages of one kind, in the order in which they came back. */
+static struct zone {
+	unsigned int queue[ARENA_PAGES + 1];
+	unsigned int head, tail;
+} low_zone, high_zone;
 
 void unit_bug(const char *what, const char *file, int line)
 {
@@ -50,6 +57,29 @@ static bool fail(gfp_t gfp)
 	return shim_fail_percent && chance(shim_fail_percent);
 }
 
+static void zone_put(struct zone *zone, unsigned int index)
+{
+	zone->queue[zone->tail] = index;
+	zone->tail = (zone->tail + 1) % (ARENA_PAGES + 1);
+}
+
+static unsigned int zone_get(struct zone *zone)
+{
+	unsigned int index = zone->queue[zone->head];
+
+	if (zone->head == zone->tail) {
+		fprintf(stderr, "# the arena of table pages is used up\n");
+		abort();
+	}
+	zone->head = (zone->head + 1) % (ARENA_PAGES + 1);
+	return index;
+}
+
+static struct zone *zone_of(unsigned int index)
+{
+	return index < LOW_PAGES ? &low_zone : &high_zone;
+}
+
 static void arena_init(void)
 {
 	size_t size = (size_t)ARENA_PAGES << PAGE_SHIFT;
@@ -60,7 +90,7 @@ static void arena_init(void)
 		abort();
 	ASAN_POISON_MEMORY_REGION(arena, size);
 	for (unsigned int i = 0; i < ARENA_PAGES; i++)
-		free_queue[free_tail++] = i;
+		zone_put(zone_of(i), i);
 }
 
 unsigned long __get_free_page(gfp_t gfp)
@@ -72,12 +102,7 @@ unsigned long __get_free_page(gfp_t gfp)
 		arena_init();
 	if (fail(gfp))
 		return 0;
-	if (free_head == free_tail) {
-		fprintf(stderr, "# the arena of table pages is used up\n");
-		abort();
-	}
-	index = free_queue[free_head];
-	free_head = (free_head + 1) % (ARENA_PAGES + 1);
+	index = zone_get(gfp & GFP_DMA32 ? &low_zone : &high_zone);
 	page = arena + ((size_t)index << PAGE_SHIFT);
 	ASAN_UNPOISON_MEMORY_REGION(page, PAGE_SIZE);
 	memset(page, gfp & __GFP_ZERO ? 0 : 0xa5, PAGE_SIZE);
@@ -105,20 +130,23 @@ void free_page(unsigned long addr)
 	WARN_ON(!arena_live[index] || addr & ~PAGE_MASK);
 	arena_live[index] = false;
 	ASAN_POISON_MEMORY_REGION((void *)addr, PAGE_SIZE);
-	free_queue[free_tail] = index;
-	free_tail = (free_tail + 1) % (ARENA_PAGES + 1);
+	zone_put(zone_of(index), index);
 	shim_pages--;
+}
+
+static phys_addr_t arena_pa(unsigned int index)
+{
+	return index < LOW_PAGES ? LOW_PA : HIGH_PA;
 }
 
 phys_addr_t unit_virt_to_phys(const void *addr)
 {
-	arena_index(addr);
-	return ARENA_PA + ((const unsigned char *)addr - arena);
+	return arena_pa(arena_index(addr)) + ((const unsigned char *)addr - arena);
 }
 
 void *unit_phys_to_virt(phys_addr_t pa)
 {
-	void *addr = arena + (pa - ARENA_PA);
+	void *addr = arena + (pa - (pa < HIGH_PA ? LOW_PA : HIGH_PA));
 
 	arena_index(addr);
 	return addr;
@@ -136,9 +164,9 @@ void *page_address(const struct page *page)
 
 bool shim_page_live(u64 pa)
 {
-	u64 index = (pa - ARENA_PA) >> PAGE_SHIFT;
+	u64 base = pa < HIGH_PA ? LOW_PA : HIGH_PA, index = (pa - base) >> PAGE_SHIFT;
 
-	return pa >= ARENA_PA && index < ARENA_PAGES && arena_live[index];
+	return pa >= base && index < ARENA_PAGES && arena_live[index];
 }
 
 void *kmalloc(size_t size, gfp_t gfp)

@@ -84,14 +84,27 @@ static u64 random_entry(void)
 	return entry;
 }
 
-static unsigned int random_table_offset(void)
+static bool has_short_entries(const struct cpu *cpu)
+{
+	const struct umbra_paging_state *s = &cpu->v.state;
+
+	return s->cr0 & X86_CR0_PG && !(s->cr4 & X86_CR4_PAE);
+}
+
+/* Where the entries are that the linear pages lead through, see gva_of(). */
+static unsigned int random_table_offset(const struct cpu *cpu)
 {
 	static const unsigned int offset[] = { 0, 8, 16, 4088, 4, 4092 };
+	static const unsigned int offset_32[] = {
+		0, 4, 8, 12, 16, 1020, 1024, 2044, 2048, 2052, 3068, 3072, 4080, 4084, 4088, 4092,
+	};
 
+	if (has_short_entries(cpu))
+		return offset_32[rnd(ARRAY_SIZE(offset_32))];
 	return offset[chance(95) ? rnd(4) : rnd(6)];
 }
 
-static void random_access(struct guest_access *a)
+static void random_access(struct cpu *cpu, struct guest_access *a)
 {
 	*a = (struct guest_access) {
 		.unpaged_gfn = random_gfn() & 0xfffff,
@@ -102,10 +115,10 @@ static void random_access(struct guest_access *a)
 	u64 entry = random_entry();
 
 	a->write = !a->fetch && chance(45);
-	a->offset = random_table_offset();
+	a->offset = random_table_offset(cpu);
 	memcpy(a->data, &entry, sizeof(entry));
 	/* The second of a pair of 32-bit entries. */
-	if (a->offset & 4)
+	if (a->offset & 4 || has_short_entries(cpu))
 		a->len = 4;
 	if (chance(85))
 		return;
@@ -133,11 +146,32 @@ static struct cpu *random_cpu(void)
 	return &cpus[rnd(NR_SIM_CPUS)];
 }
 
+/* PDPTEs stand where no linear page leads through. */
+#define PDPT_OFFSET	0x600
+#define NR_PDPTS	4
+
+static u64 random_pdpte(void)
+{
+	u64 pdpte = (chance(90) ? table[rnd(NR_TABLES)] : random_gfn()) << 12 | (rnd64() & 0xe18);
+
+	if (chance(2))
+		pdpte |= rnd64();
+	return chance(85) ? pdpte | 1 : pdpte & ~1ull;
+}
+
+static u64 random_pdpt(void)
+{
+	return table[rnd(NR_TABLES)] << 12 | PDPT_OFFSET | rnd(NR_PDPTS) << 5;
+}
+
 static u64 random_cr3(const struct cpu *cpu)
 {
+	const struct umbra_paging_state *s = &cpu->v.state;
 	u64 cr3 = (chance(97) ? table[rnd(NR_TABLES)] : random_gfn()) << 12;
 
-	if (cpu->v.state.cr4 & X86_CR4_PCIDE)
+	if (s->cr0 & X86_CR0_PG && s->cr4 & X86_CR4_PAE && !(s->efer & EFER_LMA))
+		return random_pdpt() & GENMASK_ULL(31, 0);
+	if (s->cr4 & X86_CR4_PCIDE)
 		cr3 |= rnd(NR_PCIDS);
 	/* Beyond MAXPHYADDR it would be #GP. */
 	return cr3 & (cpu->v.state.efer & EFER_LMA ? GENMASK_ULL(39, 0) : GENMASK_ULL(31, 0));
@@ -150,7 +184,7 @@ static void one_access(struct cpu *cpu)
 	struct umbra_paging_state *s = &cpu->v.state;
 	struct guest_access a;
 
-	random_access(&a);
+	random_access(cpu, &a);
 	/* Supervisor accesses at CPL 3 are implicit ones, and never fetches. */
 	s->cpl = chance(50) ? 3 : 0;
 	s->rflags_ac = chance(50);
@@ -179,9 +213,10 @@ static void step_access(struct cpu *cpu)
 static void edit_to(struct cpu *cpu, u64 gpa, u64 entry)
 {
 	struct umbra_memslot *slot;
+	unsigned int len = has_short_entries(cpu) ? 4 : 8;
 	int idx, page;
 
-	gpa &= ~7ull;
+	gpa &= ~(u64)(len - 1);
 	idx = srcu_read_lock(&machine.mmu.srcu);
 	page = gfn_to_page(gpa >> 12, false, &slot);
 	if (page >= 0 && !(slot->flags & KVM_MEM_READONLY)) {
@@ -190,9 +225,9 @@ static void edit_to(struct cpu *cpu, u64 gpa, u64 entry)
 		cpu_exit(cpu);
 		cpu->busy = true;
 		if (tracked || chance(30))
-			umbra_mmu_guest_write(&cpu->v, gpa, &entry, sizeof(entry));
+			umbra_mmu_guest_write(&cpu->v, gpa, &entry, len);
 		else
-			history_write(page, gpa & 0xfff, &entry, sizeof(entry));
+			history_write(page, gpa & 0xfff, &entry, len);
 		cpu->busy = false;
 	}
 	srcu_read_unlock(&machine.mmu.srcu, idx);
@@ -203,22 +238,33 @@ static void edit(struct cpu *cpu, u64 gpa)
 	edit_to(cpu, gpa, random_entry());
 }
 
+/* The PDPTEs that a CPU has loaded do not change with it. */
+static void edit_pdpt(struct cpu *cpu)
+{
+	edit_to(cpu, random_pdpt() + 8 * rnd(4), random_pdpte());
+}
+
 static void step_edit(struct cpu *cpu)
 {
-	edit(cpu, (table[rnd(NR_TABLES)] << 12) + random_table_offset());
+	if (chance(5)) {
+		edit_pdpt(cpu);
+		return;
+	}
+	edit(cpu, (table[rnd(NR_TABLES)] << 12) + random_table_offset(cpu));
 }
 
 /* A whole table of neighbouring pages, as a guest maps a file or a heap. */
 static void step_fill(struct cpu *cpu)
 {
 	gfn_t target = table[rnd(NR_TABLES)], gfn = random_gfn();
+	unsigned int len = has_short_entries(cpu) ? 4 : 8;
 	u64 flags = 0x7 | (rnd64() & 0x60);
 
-	for (unsigned int i = 0; i < 512; i++) {
+	for (unsigned int i = 0; i < 4096 / len; i++) {
 		/* Not all of them used, or dirty. */
 		u64 entry = (gfn + i) << 12 | flags | (rnd64() & 0x60);
 
-		edit_to(cpu, (target << 12) + 8 * i, entry);
+		edit_to(cpu, (target << 12) + len * i, entry);
 	}
 }
 
@@ -231,6 +277,14 @@ static void edit_under_walk(struct cpu *cpu)
 	reference_walk(&ref, &machine.walk, read_now, NULL, &r);
 	if (r.nr)
 		edit(cpu, r.entry[rnd(r.nr)].gpa);
+}
+
+static void paging_on(struct cpu *cpu)
+{
+	enum guest_mode mode = chance(40) ? GUEST_MODE_4LEVEL : rnd(4);
+	u64 cr3 = mode == GUEST_MODE_PAE ? random_pdpt() : random_cr3(cpu) & ~0xfffull;
+
+	guest_paging_on(cpu, mode, cr3 & GENMASK_ULL(31, 0), chance(85));
 }
 
 static void step_registers(struct cpu *cpu)
@@ -263,11 +317,12 @@ static void step_registers(struct cpu *cpu)
 		guest_set_legal(cpu, !cpu->v.state.state_legal || chance(70));
 		break;
 	default:
-		if (paging && chance(40))
+		if (paging && chance(60)) {
 			guest_paging_off(cpu);
-		else if (!paging)
-			guest_paging_on(cpu, chance(75) ? GUEST_MODE_4LEVEL : rnd(4),
-					random_cr3(cpu) & 0xfffff000, chance(85));
+			paging = chance(40);
+		}
+		if (!paging)
+			paging_on(cpu);
 	}
 }
 
@@ -337,7 +392,7 @@ static void cpu_create(struct cpu *cpu)
 	cpu_exit(cpu);
 	cpu_guest_flushed_all(cpu);
 	umbra_mmu_state_changed(v);
-	guest_paging_on(cpu, GUEST_MODE_4LEVEL, table[rnd(NR_TABLES)] << 12, true);
+	paging_on(cpu);
 }
 
 static void cpu_destroy(struct cpu *cpu)
@@ -507,6 +562,11 @@ static void fill_tables(void)
 
 			memcpy(&ram[page][offset[k]], &entry, sizeof(entry));
 		}
+		for (unsigned int k = 0; k < 4 * NR_PDPTS; k++) {
+			u64 pdpte = random_pdpte();
+
+			memcpy(&ram[page][PDPT_OFFSET + 8 * k], &pdpte, sizeof(pdpte));
+		}
 	}
 }
 
@@ -556,6 +616,9 @@ static void report(void)
 {
 	printf("# steps %llu, accesses %llu (shadow tries %llu), VMs %llu\n", counts.steps,
 	       counts.accesses, counts.shadow, counts.vms);
+	printf("# shadow tries: 4-level %llu, 5-level %llu, PAE %llu, 32-bit %llu\n",
+	       counts.mode[GUEST_MODE_4LEVEL], counts.mode[GUEST_MODE_5LEVEL],
+	       counts.mode[GUEST_MODE_PAE], counts.mode[GUEST_MODE_32BIT]);
 	printf("# TLB hits %llu, walks %llu, stale but allowed %llu, undecided %llu\n",
 	       counts.hits, counts.walks, counts.stale, counts.undecided);
 	printf("# faults %llu: fixed %llu, spurious %llu, retry %llu, guest %llu, nomem %llu\n",
@@ -566,6 +629,15 @@ static void report(void)
 	       counts.unprotected);
 	printf("# notified %llu, collapsed %llu, interfered %llu, raced %llu\n", counts.notified,
 	       counts.collapsed, counts.interfered, counts.raced);
+}
+
+/* A long run that misses a paging mode proves nothing about it. */
+static bool modes_reached(void)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(counts.mode); i++)
+		if (steps >= 100000 && counts.mode[i] < steps / 100)
+			return false;
+	return true;
 }
 
 static void parse(int argc, char **argv)
@@ -609,6 +681,7 @@ int main(int argc, char **argv)
 	}
 	vm_destroy();
 	report();
+	ok(modes_reached(), "torture: every paging mode on shadow pages");
 	ok(true, "torture: %llu steps, seed %llu", steps, seed);
 	return tap_done();
 }

@@ -13,6 +13,7 @@ typedef unsigned int gfp_t;
 #define __GFP_NOWARN		16u
 #define __GFP_NORETRY		32u
 #define GFP_NOWAIT		64u
+#define GFP_DMA32		128u
 #define GFP_KERNEL_ACCOUNT	(GFP_KERNEL | __GFP_ACCOUNT)
 
 unsigned long __get_free_page(gfp_t gfp);
