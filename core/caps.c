@@ -6,7 +6,14 @@
 #include <umbra/irqchip.h>
 #include <umbra/types.h>
 #include <umbra/vm.h>
+#include "core.h"
 #include "ioctl.h"
+
+/* A VM on shadow tables could do it for unpaged guests only. */
+static bool prefaults(const struct umbra_vm *vm)
+{
+	return (vm ? vm->mmu.policy : umbra_default_policy()) == UMBRA_POLICY_EPT;
+}
 
 /* What is not listed answers 0; what is listed works. */
 long umbra_check_extension(struct umbra_call *call)
@@ -48,6 +55,8 @@ long umbra_check_extension(struct umbra_call *call)
 	case KVM_CAP_TSC_DEADLINE_TIMER:
 	case UMBRA_CAP_PAGING_MODE:
 		return 1;
+	case KVM_CAP_PRE_FAULT_MEMORY:
+		return prefaults(call->vm);
 	case KVM_CAP_MCE:
 		return UMBRA_MAX_MCE_BANKS;
 	case KVM_CAP_ADJUST_CLOCK:

@@ -4,6 +4,7 @@
 #include <linux/mutex.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/umbra.h>
 #include <umbra/stats.h>
 #include <umbra/vcpu.h>
 #include <umbra/vm.h>
@@ -121,6 +122,7 @@ static const struct ioctl_row vcpu_rows[] = {
 	{ KVM_TRANSLATE, VCPU_LOADED | UMBRA_LOCK_SRCU, umbra_state_translate },
 	{ KVM_GET_LAPIC, VCPU, umbra_irq_get_lapic },
 	{ KVM_SET_LAPIC, VCPU, umbra_irq_set_lapic },
+	{ KVM_PRE_FAULT_MEMORY, VCPU, umbra_vcpu_prefault },
 	{ KVM_GET_TSC_KHZ, 0, vcpu_tsc_khz },
 	{ KVM_GET_STATS_FD, 0, get_stats_fd },
 };

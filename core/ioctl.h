@@ -111,6 +111,9 @@ long umbra_state_mce_inject(struct umbra_call *call);
 long umbra_state_signal_mask(struct umbra_call *call);
 long umbra_state_translate(struct umbra_call *call);
 
+/* prefault.c */
+long umbra_vcpu_prefault(struct umbra_call *call);
+
 /* fpu.c */
 long umbra_fpu_get(struct umbra_call *call);
 long umbra_fpu_set(struct umbra_call *call);

@@ -154,6 +154,16 @@ static u64 *find(struct umbra_mmu *mmu, gfn_t gfn, unsigned int *level)
 	}
 }
 
+unsigned int umbra_ept_level(struct umbra_mmu *mmu, gfn_t gfn)
+{
+	unsigned int level;
+
+	lockdep_assert_held_read(&mmu->lock);
+	if (mmu->ept_root == INVALID_PAGE)
+		return 0;
+	return umbra_spte_present(fmt, READ_ONCE(*find(mmu, gfn, &level))) ? level : 0;
+}
+
 /* Give back the write right that the MMU has taken from the leaf @old. */
 static int allow_write(const struct umbra_target *t, u64 *sptep, u64 old)
 {

@@ -35,7 +35,7 @@ int umbra_ept_look(struct umbra_mmu *mmu, const struct umbra_target *t,
 /**
  * umbra_ept_map() - install the mapping that a fault asks for
  * @t: @t->level becomes 1 when a smaller part is tracked; with RETRY and
- *	@t->in_way set, umbra_ept_make_way() is needed first
+ *	@t->in_way set, umbra_ept_make_way() is needed before another attempt
  * @around: neighbours that are pinned, to be mapped as well
  *
  * Context: mmu_lock held for read.
@@ -43,6 +43,9 @@ int umbra_ept_look(struct umbra_mmu *mmu, const struct umbra_target *t,
  */
 int umbra_ept_map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 		  struct umbra_target *t, struct umbra_around *around);
+
+/* Level of the leaf that maps @gfn, 0 when none does. Context: mmu_lock held for read. */
+unsigned int umbra_ept_level(struct umbra_mmu *mmu, gfn_t gfn);
 
 /**
  * umbra_ept_make_way() - remove what umbra_ept_map() has found in its way

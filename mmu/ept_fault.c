@@ -11,6 +11,7 @@
  * The neighbours save the guest an exit each. The host is not made to do
  * anything for them.
  */
+#include <linux/errno.h>
 #include <linux/kvm.h>
 #include "around.h"
 #include "ept.h"
@@ -63,8 +64,8 @@ static int look(struct umbra_mmu_vcpu *vcpu, const struct umbra_target *t,
 	return result;
 }
 
-static int map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault, struct umbra_target *t,
-	       struct umbra_around *around)
+static int try_map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
+		   struct umbra_target *t, struct umbra_around *around)
 {
 	struct umbra_mmu *mmu = vcpu->mmu;
 	gfn_t first = around->first;
@@ -79,9 +80,20 @@ static int map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault, struct um
 	if (!umbra_target_range_stale(mmu, t, first, nr))
 		result = umbra_ept_map(vcpu, fault, t, around);
 	read_unlock(&mmu->lock);
-	if (t->in_way)
-		umbra_ept_make_way(mmu, t);
 	return result;
+}
+
+/* Another fault may be in the way of the second attempt: the guest tries again. */
+static int map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault, struct umbra_target *t,
+	       struct umbra_around *around)
+{
+	int result = try_map(vcpu, fault, t, around);
+
+	if (!t->in_way)
+		return result;
+	umbra_ept_make_way(vcpu->mmu, t);
+	t->in_way = false;
+	return try_map(vcpu, fault, t, around);
 }
 
 /* Pin the page, and its neighbours when they have entries of their own. */
@@ -138,4 +150,39 @@ int umbra_mmu_ept_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault)
 	result = ept_fault(vcpu, fault);
 	umbra_fault_count(vcpu, result);
 	return result;
+}
+
+/* Bytes that one entry maps around @gfn, 0 when none does any more. */
+static u64 mapped_bytes(struct umbra_mmu *mmu, gfn_t gfn)
+{
+	unsigned int level;
+
+	read_lock(&mmu->lock);
+	level = umbra_ept_level(mmu, gfn);
+	read_unlock(&mmu->lock);
+	return level ? umbra_level_frames(level) << UMBRA_PAGE_SHIFT : 0;
+}
+
+int umbra_mmu_prefault(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, gpa_t *end)
+{
+	struct umbra_fault fault = { .addr = gpa };
+	u64 bytes;
+	int result;
+
+	if (vcpu->family != UMBRA_FAMILY_EPT)
+		return -EOPNOTSUPP;
+	result = umbra_cache_topup(vcpu, UMBRA_FAMILY_EPT);
+	if (result)
+		return result;
+	umbra_ept_load(vcpu);
+	result = ept_fault(vcpu, &fault);
+	if (result < 0)
+		return result;
+	if (result == UMBRA_FAULT_EMULATE)
+		return -ENOENT;
+	bytes = mapped_bytes(vcpu->mmu, umbra_gpa_to_gfn(gpa));
+	if (!bytes)
+		return -EAGAIN;
+	*end = (gpa & ~(bytes - 1)) + bytes;
+	return 0;
 }

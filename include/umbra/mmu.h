@@ -366,6 +366,21 @@ void umbra_mmu_unload(struct umbra_mmu_vcpu *vcpu);
 int umbra_mmu_ept_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault);
 
 /**
+ * umbra_mmu_prefault() - map a page before the guest uses it
+ * @vcpu: any family
+ * @gpa: any address in the page
+ * @end: out: where the mapping that now holds @gpa ends, in guest-physical bytes
+ *
+ * As if the guest had read from it, without counting as a fault.
+ *
+ * Context: may sleep.
+ * Return: 0; -EOPNOTSUPP in the shadow family, whose tables are not by @gpa;
+ * -ENOENT no slot has it; -EAGAIN the host took it away meanwhile; or as
+ * umbra_mmu_ept_fault() fails.
+ */
+int umbra_mmu_prefault(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, gpa_t *end);
+
+/**
  * umbra_mmu_shadow_fault() - handle a #PF intercepted in the shadow family
  * @vcpu: family is SHADOW
  * @fault: addr is a gva

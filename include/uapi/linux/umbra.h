@@ -5,6 +5,8 @@
 #ifndef _UAPI_LINUX_UMBRA_H
 #define _UAPI_LINUX_UMBRA_H
 
+#include <linux/kvm.h>
+
 /*
  * VM capability for KVM_ENABLE_CAP and KVM_CHECK_EXTENSION (which answers 1).
  * args[0] is one of UMBRA_PAGING_*, args[1..3] must be zero, flags must be
@@ -14,5 +16,21 @@
 
 #define UMBRA_PAGING_EPT	0
 #define UMBRA_PAGING_SHADOW	1
+
+/*
+ * From newer kernels: map guest-physical memory ahead of its use. An ioctl of
+ * the vCPU; gpa and size are moved on by what was done.
+ */
+#ifndef KVM_PRE_FAULT_MEMORY
+#define KVM_CAP_PRE_FAULT_MEMORY	236
+#define KVM_PRE_FAULT_MEMORY	_IOWR(KVMIO, 0xd5, struct kvm_pre_fault_memory)
+
+struct kvm_pre_fault_memory {
+	__u64 gpa;
+	__u64 size;
+	__u64 flags;
+	__u64 padding[5];
+};
+#endif
 
 #endif /* _UAPI_LINUX_UMBRA_H */
