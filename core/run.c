@@ -171,10 +171,25 @@ static void sigmask_restore(struct umbra_vcpu *vcpu)
 	sigemptyset(&current->real_blocked);
 }
 
+/* Who yields to this vCPU yields to the thread that runs it. */
+static void note_thread(struct umbra_vcpu *vcpu)
+{
+	struct pid *old = rcu_access_pointer(vcpu->pid);
+
+	if (likely(old == task_pid(current)))
+		return;
+	rcu_assign_pointer(vcpu->pid, get_task_pid(current, PIDTYPE_PID));
+	if (!old)
+		return;
+	synchronize_rcu();
+	put_pid(old);
+}
+
 int umbra_vcpu_run(struct umbra_vcpu *vcpu)
 {
 	int r;
 
+	note_thread(vcpu);
 	sigmask_set(vcpu);
 	umbra_vcpu_load(vcpu);
 	fpu_swap_kvm_fpstate(&vcpu->guest_fpu, true);

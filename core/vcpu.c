@@ -14,12 +14,19 @@
 
 static void vcpu_sched_in(struct preempt_notifier *pn, int cpu)
 {
-	umbra_vmx_vcpu_load(container_of(pn, struct umbra_vcpu, pn), cpu);
+	struct umbra_vcpu *vcpu = container_of(pn, struct umbra_vcpu, pn);
+
+	WRITE_ONCE(vcpu->preempted, false);
+	umbra_vmx_vcpu_load(vcpu, cpu);
 }
 
 static void vcpu_sched_out(struct preempt_notifier *pn, struct task_struct *next)
 {
-	umbra_vmx_vcpu_put(container_of(pn, struct umbra_vcpu, pn));
+	struct umbra_vcpu *vcpu = container_of(pn, struct umbra_vcpu, pn);
+
+	if (READ_ONCE(current->__state) == TASK_RUNNING)
+		WRITE_ONCE(vcpu->preempted, true);
+	umbra_vmx_vcpu_put(vcpu);
 }
 
 static struct preempt_ops vcpu_preempt_ops = {
@@ -85,6 +92,7 @@ static void vcpu_free(struct umbra_vcpu *vcpu)
 	free_page((unsigned long)vcpu->pio_page);
 	free_page((unsigned long)vcpu->run);
 	kvfree(vcpu->cpuid);
+	put_pid(rcu_access_pointer(vcpu->pid));
 	umbra_vmx_vcpu_free(vcpu);
 }
 

@@ -110,6 +110,38 @@ int umbra_vcpu_wait(struct umbra_vcpu *vcpu)
 	return 0;
 }
 
+/* Who runs now needs no help, who sleeps would not be helped. */
+static bool yield_to_vcpu(struct umbra_vcpu *vcpu)
+{
+	struct task_struct *task;
+	bool done;
+
+	if (!vcpu || !READ_ONCE(vcpu->preempted))
+		return false;
+	rcu_read_lock();
+	task = pid_task(rcu_dereference(vcpu->pid), PIDTYPE_PID);
+	if (task)
+		get_task_struct(task);
+	rcu_read_unlock();
+	if (!task)
+		return false;
+	done = yield_to(task, true) > 0;
+	put_task_struct(task);
+	return done;
+}
+
+void umbra_vcpu_yield(struct umbra_vcpu *vcpu)
+{
+	unsigned int i, nr = READ_ONCE(vcpu->vm->nr_vcpus);
+
+	/* The next ones in turn, so that each gets its share. */
+	for (i = 1; i < nr; i++) {
+		if (yield_to_vcpu(umbra_vm_vcpu(vcpu->vm, (vcpu->idx + i) % nr)))
+			return;
+	}
+	cond_resched();
+}
+
 u64 umbra_vcpu_guest_tsc(struct umbra_vcpu *vcpu)
 {
 	return rdtsc() + umbra_vmx_tsc_offset(vcpu);

@@ -156,17 +156,9 @@ static bool wants_shadow(struct vmx_vcpu *vmx)
  */
 static void poll_legal(struct vmx_vcpu *vmx, bool poll)
 {
-	u32 pin = vmx->pin_ctl & ~PIN_BASED_VMX_PREEMPTION_TIMER;
-
+	if (poll != vmx->await_legal)
+		vmx_stay_limit(vmx, poll ? LEGAL_POLL_TSC : 0);
 	vmx->await_legal = poll;
-	if (poll && vmx_caps.preemption_timer) {
-		pin |= PIN_BASED_VMX_PREEMPTION_TIMER;
-		vmcs_write32(VMX_PREEMPTION_TIMER_VALUE, LEGAL_POLL_TSC >> vmx_caps.timer_shift);
-	}
-	if (pin != vmx->pin_ctl) {
-		vmx->pin_ctl = pin;
-		vmcs_write32(PIN_BASED_VM_EXEC_CONTROL, pin);
-	}
 }
 
 /*
@@ -194,6 +186,8 @@ void vmx_family_update(struct vmx_vcpu *vmx)
 
 int vmx_handle_preemption_timer(struct vmx_vcpu *vmx)
 {
+	if (!vmx->await_legal)
+		return VMX_RESUME_GUEST;
 	vmx_sync_crs(vmx);
 	vmx_family_update(vmx);
 	return VMX_RESUME_GUEST;

@@ -130,6 +130,7 @@ static void setup_controls(struct vmx_vcpu *vmx)
 	vmcs_write32(PAGE_FAULT_ERROR_CODE_MATCH, 0);
 	vmcs_write64(VMCS_LINK_POINTER, ~0ull);
 	vmcs_write64(TSC_OFFSET, vmx->tsc_offset);
+	vmx_stay_setup(vmx);
 }
 
 /* The fields that stay as they are for the life of the VMCS. It is current. */

@@ -123,6 +123,7 @@ struct vmx_host_segs {
  * @loaded_root: mmu.root as written to the VMCS
  * @await_legal: the guest is to change to the shadow family as soon as VM entry
  *	would take its segments
+ * @stay_timer: longest stay in the guest, in units of the preemption timer, or 0
  * @segs_set: user space set the segments since the family was chosen
  * @cr0_owned: CR0 bits that the guest writes without an exit
  * @cr4_owned: CR4 bits likewise
@@ -179,6 +180,7 @@ struct vmx_vcpu {
 	enum umbra_family family;
 	hpa_t loaded_root;
 	bool await_legal;
+	u32 stay_timer;
 	bool segs_set;
 	unsigned long cr0_owned;
 	unsigned long cr4_owned;
@@ -375,6 +377,11 @@ void vmx_family_apply(struct vmx_vcpu *vmx);
 void vmx_family_update(struct vmx_vcpu *vmx);
 void vmx_family_write_crs(struct vmx_vcpu *vmx);
 int vmx_handle_preemption_timer(struct vmx_vcpu *vmx);
+
+/* stay.c */
+void vmx_stay_setup(struct vmx_vcpu *vmx);
+void vmx_stay_limit(struct vmx_vcpu *vmx, u64 tsc);
+int vmx_handle_pause(struct vmx_vcpu *vmx);
 
 /* event.c */
 void vmx_queue_exception(struct vmx_vcpu *vmx, u8 vector, bool has_error, u32 error);

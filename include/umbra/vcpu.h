@@ -98,6 +98,8 @@ struct umbra_vcpu_stat {
  * @coalesced_page: page shared with user space
  * @pn: hook for schedule-in and -out while in KVM_RUN or another ioctl that
  *	loads the vCPU
+ * @pid: the thread that ran it last; written under @mutex, read with RCU
+ * @preempted: that thread lost its CPU although it had something to run
  * @sigset: mask during KVM_RUN
  * @sigset_active: @sigset is to be used
  * @regs: general registers; RSP is valid only through umbra_vmx_*()
@@ -133,6 +135,8 @@ struct umbra_vcpu {
 	void *pio_page;
 	void *coalesced_page;
 	struct preempt_notifier pn;
+	struct pid __rcu *pid;
+	bool preempted;
 	sigset_t sigset;
 	bool sigset_active;
 
@@ -201,6 +205,13 @@ u64 umbra_vcpu_cr8(struct umbra_vcpu *vcpu);
  * Return: 0, or -EINTR when a signal is pending.
  */
 int umbra_vcpu_wait(struct umbra_vcpu *vcpu);
+
+/**
+ * umbra_vcpu_yield() - let another vCPU of the VM run, which the guest waits for
+ *
+ * Context: the vCPU's thread in KVM_RUN, loaded.
+ */
+void umbra_vcpu_yield(struct umbra_vcpu *vcpu);
 
 /**
  * umbra_vcpu_take_signals() - act on INIT, SIPI and NMI that have arrived

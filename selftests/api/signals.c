@@ -57,6 +57,18 @@ TEST_F(signals, interrupt_a_spinning_guest)
 	EXPECT_EQ(KVM_EXIT_HLT, machine_finish(&self->m, NULL));
 }
 
+/* The host's interrupts come through whatever the guest does with its own. */
+TEST_F(signals, interrupt_a_guest_with_interrupts_off)
+{
+	machine_set_if(&self->m, false);
+	alarm_in_ms(30);
+	EXPECT_EQ(-EINTR, machine_run(&self->m));
+	CODE(&self->m, 0xf3, 0x90, 0xeb, 0xfc);		/* pause; jmp */
+	alarm_in_ms(30);
+	EXPECT_EQ(-EINTR, machine_run(&self->m));
+	EXPECT_EQ(KVM_EXIT_INTR, self->run->exit_reason);
+}
+
 TEST_F(signals, pending_before_the_run)
 {
 	struct mask mask = { .head.len = 8 };

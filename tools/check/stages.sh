@@ -61,13 +61,12 @@ stage_host()
 stage_life() { in_host -- "$here/host/life.sh" "$runner" 50; }
 stage_hotplug() { in_host -c 2 -- "$here/host/hotplug.sh" "$runner"; }
 
-# Linux in Debian's QEMU. Two vCPUs wait for a host that can interrupt a guest
-# which spins with interrupts off: this emulator does not.
+# Linux in Debian's QEMU.
 stage_linux()
 {
-	in_host -m 1024 -t 900 -f /usr/bin/qemu-system-x86_64 -f /usr/share/qemu \
+	in_host -c 2 -m 1024 -t 1200 -f /usr/bin/qemu-system-x86_64 -f /usr/share/qemu \
 		-f /usr/share/seabios -f "$top/tools/as-dev-kvm" -f "$top/build/linux" -- \
-		"$here/host/linux.sh" "$top/build/linux" 1 q35
+		"$here/host/linux.sh" "$top/build/linux" 1:q35 2:pc
 }
 
 stage_build_linux()
