@@ -44,9 +44,9 @@ static enum umbra_emu_access op_translate(struct umbra_emu *emu, u64 gva, bool w
 }
 
 /* The memory behind a slot cannot be had: KVM_RUN reports it. */
-static enum umbra_emu_access broken(struct umbra_emu *emu)
+static enum umbra_emu_access broken(struct umbra_emu *emu, int error)
 {
-	emu_to_vcpu(emu)->emu_error = -EFAULT;
+	emu_to_vcpu(emu)->emu_error = error;
 	return UMBRA_EMU_ACC_RETRY;
 }
 
@@ -57,7 +57,7 @@ static enum umbra_emu_access op_read(struct umbra_emu *emu, u64 gpa, void *buf,
 
 	if (!umbra_gfn_to_slot(mmu, umbra_gpa_to_gfn(gpa)))
 		return UMBRA_EMU_ACC_MMIO;
-	return umbra_guest_read(mmu, gpa, buf, len) ? broken(emu) : UMBRA_EMU_ACC_OK;
+	return umbra_guest_read(mmu, gpa, buf, len) ? broken(emu, -EFAULT) : UMBRA_EMU_ACC_OK;
 }
 
 static enum umbra_emu_access op_fetch(struct umbra_emu *emu, u64 gva, void *buf,
@@ -82,11 +82,13 @@ static enum umbra_emu_access op_write(struct umbra_emu *emu, u64 gpa, const void
 {
 	struct umbra_vcpu *vcpu = emu_to_vcpu(emu);
 	struct umbra_mmu_vcpu *mv = &vcpu->mmu;
+	int ret;
 
 	if (!is_writable(mv->mmu, gpa))
 		return UMBRA_EMU_ACC_MMIO;
-	if (umbra_mmu_guest_write(mv, gpa, buf, len))
-		return broken(emu);
+	ret = umbra_mmu_guest_write(mv, gpa, buf, len);
+	if (ret)
+		return broken(emu, ret);
 	/* A table that is being overwritten is let go; the guest can do the rest. */
 	emu->yield = vcpu->emu_tracked && !umbra_mmu_tracked(mv->mmu, umbra_gpa_to_gfn(gpa));
 	return UMBRA_EMU_ACC_OK;
@@ -96,6 +98,7 @@ static enum umbra_emu_access op_cmpxchg(struct umbra_emu *emu, u64 gpa, const vo
 					const void *new, unsigned int len)
 {
 	struct umbra_mmu_vcpu *mv = &emu_to_vcpu(emu)->mmu;
+	int ret;
 
 	if (!is_writable(mv->mmu, gpa))
 		return UMBRA_EMU_ACC_MMIO;
@@ -104,14 +107,10 @@ static enum umbra_emu_access op_cmpxchg(struct umbra_emu *emu, u64 gpa, const vo
 		umbra_mmu_unprotect(mv->mmu, umbra_gpa_to_gfn(gpa));
 		return UMBRA_EMU_ACC_RETRY;
 	}
-	switch (umbra_mmu_guest_cmpxchg(mv, gpa, old, new, len)) {
-	case 0:
-		return UMBRA_EMU_ACC_OK;
-	case -EAGAIN:
+	ret = umbra_mmu_guest_cmpxchg(mv, gpa, old, new, len);
+	if (ret == -EAGAIN)
 		return UMBRA_EMU_ACC_MISMATCH;
-	default:
-		return broken(emu);
-	}
+	return ret ? broken(emu, ret) : UMBRA_EMU_ACC_OK;
 }
 
 static void op_segment(struct umbra_emu *emu, enum umbra_emu_seg seg,

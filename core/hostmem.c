@@ -210,6 +210,16 @@ int umbra_guest_read_atomic(struct umbra_mmu *mmu, gpa_t gpa, void *data, unsign
 	return ret;
 }
 
+/* Likewise written. */
+static int store_user(void __user *uaddr, const void *data, unsigned int len)
+{
+	if (len == sizeof(u64) && IS_ALIGNED((unsigned long)uaddr, sizeof(u64)))
+		return __put_user(*(const u64 *)data, (u64 __user *)uaddr);
+	if (len == sizeof(u32) && IS_ALIGNED((unsigned long)uaddr, sizeof(u32)))
+		return __put_user(*(const u32 *)data, (u32 __user *)uaddr);
+	return __copy_to_user(uaddr, data, len) ? -EFAULT : 0;
+}
+
 static struct umbra_memslot *writable_slot(struct umbra_mmu *mmu, gpa_t gpa)
 {
 	struct umbra_memslot *slot = umbra_gfn_to_slot(mmu, umbra_gpa_to_gfn(gpa));
@@ -223,7 +233,7 @@ int umbra_guest_write(struct umbra_mmu *mmu, gpa_t gpa, const void *data, unsign
 		struct umbra_memslot *slot = writable_slot(mmu, gpa);
 		unsigned int n = chunk(gpa, len);
 
-		if (!slot || __copy_to_user(slot_user(slot, gpa), data, n))
+		if (!slot || store_user(slot_user(slot, gpa), data, n))
 			return -EFAULT;
 		umbra_mark_dirty(slot, umbra_gpa_to_gfn(gpa));
 		gpa += n;
@@ -231,6 +241,17 @@ int umbra_guest_write(struct umbra_mmu *mmu, gpa_t gpa, const void *data, unsign
 		len -= n;
 	}
 	return 0;
+}
+
+int umbra_guest_write_atomic(struct umbra_mmu *mmu, gpa_t gpa, const void *data,
+			     unsigned int len)
+{
+	int ret;
+
+	pagefault_disable();
+	ret = umbra_guest_write(mmu, gpa, data, len);
+	pagefault_enable();
+	return ret;
 }
 
 /* Return: 0, 1 when memory held something else, which is then in @old; -EFAULT. */
@@ -264,4 +285,15 @@ int umbra_guest_cmpxchg(struct umbra_mmu *mmu, gpa_t gpa, u64 *old, u64 new, uns
 		return -EAGAIN;
 	umbra_mark_dirty(slot, umbra_gpa_to_gfn(gpa));
 	return 0;
+}
+
+int umbra_guest_cmpxchg_atomic(struct umbra_mmu *mmu, gpa_t gpa, u64 *old, u64 new,
+			       unsigned int len)
+{
+	int ret;
+
+	pagefault_disable();
+	ret = umbra_guest_cmpxchg(mmu, gpa, old, new, len);
+	pagefault_enable();
+	return ret;
 }

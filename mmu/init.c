@@ -5,6 +5,7 @@
 #include <umbra/mmu.h>
 #include "ept.h"
 #include "shadow.h"
+#include "spte.h"
 #include "table.h"
 
 struct umbra_mmu_caps umbra_mmu_caps;
@@ -12,6 +13,7 @@ struct umbra_mmu_caps umbra_mmu_caps;
 int umbra_mmu_module_init(const struct umbra_mmu_caps *caps)
 {
 	umbra_mmu_caps = *caps;
+	umbra_spte_init(caps->host_maxphyaddr);
 	return umbra_table_module_init();
 }
 

@@ -122,7 +122,7 @@ static void drop_leaf(struct umbra_mmu *mmu, struct umbra_shadow_page *sp, u64 *
 void umbra_shadow_drop(struct umbra_mmu *mmu, u64 *sptep)
 {
 	struct umbra_shadow_page *sp = umbra_spte_page(sptep);
-	u64 spte = xchg(sptep, SPTE_NONE);
+	u64 spte = umbra_spte_resumed(xchg(sptep, SPTE_NONE));
 
 	lockdep_assert_held_write(&mmu->lock);
 	umbra_tlb_leftover(mmu);

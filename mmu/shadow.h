@@ -12,11 +12,10 @@
  *	write, after the guest entry was read again under the same hold, while
  *	the guest table was already tracked and the debt of protecting it paid.
  *
- * So a write either was made before that read, and is seen by it, or faults
- * (or comes from umbra_mmu_guest_write(), which writes first and looks for
- * trackers then) and drops the entry under mmu_lock, after the installation.
- * An entry that is present therefore agrees with the guest's, and what a walk
- * read without the lock need not be checked again where the shadow has it.
+ * So a write either was made before that read, and is seen by it, or faults, and
+ * then umbra_mmu_guest_write() drops the entry and writes under one hold of
+ * mmu_lock. An entry that is present therefore agrees with the guest's, and what
+ * a walk read without the lock need not be checked again where the shadow has it.
  *
  * A page of level 1 may be left behind by its guest table (unsync): the table is
  * then no longer tracked on its behalf, so that the guest writes to it without
@@ -207,7 +206,7 @@ struct umbra_shadow_page *umbra_shadow_next(struct umbra_shadow *shadow, gfn_t g
 	     sp && (next = umbra_shadow_next(shadow, gfn, sp), true); sp = next)
 
 /**
- * umbra_shadow_drop() - clear a present spte, whatever it is
+ * umbra_shadow_drop() - clear a present spte, or a suspended one, whatever it is
  *
  * Unhooks a leaf from its rmap, a link from its child's parents. Leaves CPUs
  * with what they know of it: umbra_mmu_flush() before relying on it being gone.

@@ -2,6 +2,7 @@
 /*
  * The two entry formats as data.
  */
+#include <linux/cache.h>
 #include "spte.h"
 
 const struct umbra_format umbra_format_ept = {
@@ -17,10 +18,15 @@ const struct umbra_format umbra_format_ept = {
  * are accumulated into the leaves, because the leaf of a supervisor write with
  * CR0.WP = 0 may need more than its path grants.
  */
-const struct umbra_format umbra_format_shadow = {
+struct umbra_format umbra_format_shadow __ro_after_init = {
 	.present = PT_PRESENT,
 	.write = PT_WRITE,
 	.accessed = PT_ACCESSED,
 	.link = PT_PRESENT | PT_WRITE | PT_USER | PT_ACCESSED,
 	.levels = TABLE_LEVELS,
 };
+
+void umbra_spte_init(unsigned int host_maxphyaddr)
+{
+	umbra_format_shadow.absent = host_maxphyaddr <= 51 ? SPTE_ABSENT : 0;
+}

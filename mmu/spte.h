@@ -67,9 +67,17 @@
 #define SPTE_1G			BIT_ULL(54)
 #define SPTE_SOFT		(SPTE_LEAF | SPTE_HOST_WRITE | SPTE_1G)
 
+/*
+ * SPTE_ABSENT: in shadow pages, a bit that the CPU reserves: using the entry
+ * faults, whatever else it holds, and with an error code that says so. Not where
+ * the CPU's physical addresses are that long, see umbra_spte_init().
+ */
+#define SPTE_ABSENT		BIT_ULL(51)
+
 /**
  * struct umbra_format - how entries of one family are laid out
  * @present: at least one of these is set in an entry that is in use
+ * @absent: and none of these
  * @write: write right
  * @accessed: set by the CPU on use
  * @link: rights and flags of a link to a lower table
@@ -77,6 +85,7 @@
  */
 struct umbra_format {
 	u64 present;
+	u64 absent;
 	u64 write;
 	u64 accessed;
 	u64 link;
@@ -84,7 +93,10 @@ struct umbra_format {
 };
 
 extern const struct umbra_format umbra_format_ept;
-extern const struct umbra_format umbra_format_shadow;
+extern struct umbra_format umbra_format_shadow;
+
+/* Once, before tables are made. @host_maxphyaddr: of the CPUs. */
+void umbra_spte_init(unsigned int host_maxphyaddr);
 
 static inline unsigned int umbra_table_index(u64 frame, unsigned int level)
 {
@@ -105,7 +117,7 @@ static inline u64 umbra_level_base(u64 frame, unsigned int level)
 
 static inline bool umbra_spte_present(const struct umbra_format *fmt, u64 spte)
 {
-	return spte & fmt->present;
+	return (spte & fmt->present) && !(spte & fmt->absent);
 }
 
 static inline bool umbra_spte_leaf(u64 spte)
@@ -141,6 +153,34 @@ static inline bool umbra_spte_clear(u64 *sptep, u64 test, u64 bits)
 		old = seen;
 	}
 	return false;
+}
+
+/*
+ * In shadow pages: keep CPUs from using a present entry for a while, as if it were
+ * not present, without forgetting it. CPUs may have it cached.
+ */
+static inline void umbra_spte_suspend(u64 *sptep)
+{
+	u64 old = READ_ONCE(*sptep), seen;
+
+	for (;; old = seen) {
+		u64 absent = umbra_format_shadow.absent;
+
+		seen = cmpxchg64(sptep, old, absent ? old | absent : old & ~PT_PRESENT);
+		if (seen == old)
+			return;
+	}
+}
+
+static inline bool umbra_spte_suspended(u64 spte)
+{
+	return spte && !umbra_spte_present(&umbra_format_shadow, spte);
+}
+
+/* What the entry is when it is not suspended. */
+static inline u64 umbra_spte_resumed(u64 spte)
+{
+	return (spte | PT_PRESENT) & ~umbra_format_shadow.absent;
 }
 
 #define EPT_BITS	(EPT_READ | EPT_WRITE | EPT_EXEC | EPT_MEMTYPE_WB | EPT_IGNORE_PAT | \

@@ -196,8 +196,6 @@ void umbra_sync_tree(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp)
 		return;
 	collect(mmu, sp, &todo);
 	umbra_mmu_flush(mmu);
-	/* Pairs with the barrier in track_written(). */
-	smp_mb();
 	list_for_each_entry(sp, &todo, link)
 		sync_page(vcpu, sp);
 	list_splice(&todo, &mmu->shadow->active);

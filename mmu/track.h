@@ -8,11 +8,7 @@
 #include <linux/compiler.h>
 #include <umbra/mmu.h>
 
-/*
- * Without mmu_lock the answer is a hint, except after a full barrier that
- * follows a write to @gfn: then a tracker that appears later reads the new
- * value.
- */
+/* Without mmu_lock the answer is a hint. */
 static inline bool umbra_tracked(const struct umbra_memslot *slot, gfn_t gfn)
 {
 	const u16 *track = READ_ONCE(slot->track);

@@ -136,6 +136,18 @@ int umbra_guest_read_atomic(struct umbra_mmu *mmu, gpa_t gpa, void *data, unsign
 int umbra_guest_write(struct umbra_mmu *mmu, gpa_t gpa, const void *data, unsigned int len);
 
 /**
+ * umbra_guest_write_atomic() - umbra_guest_write() without sleeping
+ * @gpa: guest physical address; does not cross a page
+ * @len: bytes; 4 or 8 when aligned are written in one access
+ *
+ * Context: any, also with mmu->lock held; mm is current->mm.
+ * Return: 0, or -EFAULT when there is no such memory or the host would have to
+ * bring it in, or copy it, first.
+ */
+int umbra_guest_write_atomic(struct umbra_mmu *mmu, gpa_t gpa, const void *data,
+			     unsigned int len);
+
+/**
  * umbra_guest_cmpxchg() - atomic compare-exchange on guest physical memory
  * @mmu: the VM's MMU; the caller holds mmu->srcu
  * @gpa: guest physical address, aligned to @len
@@ -147,6 +159,15 @@ int umbra_guest_write(struct umbra_mmu *mmu, gpa_t gpa, const void *data, unsign
  * Return: 0 when exchanged, -EAGAIN when the value differed, -EFAULT.
  */
 int umbra_guest_cmpxchg(struct umbra_mmu *mmu, gpa_t gpa, u64 *old, u64 new, unsigned int len);
+
+/**
+ * umbra_guest_cmpxchg_atomic() - umbra_guest_cmpxchg() without sleeping
+ *
+ * Context: as umbra_guest_write_atomic().
+ * Return: 0, -EAGAIN, or -EFAULT also when the host would have to bring it in.
+ */
+int umbra_guest_cmpxchg_atomic(struct umbra_mmu *mmu, gpa_t gpa, u64 *old, u64 new,
+			       unsigned int len);
 
 /**
  * umbra_mark_dirty() - log a write to a guest frame

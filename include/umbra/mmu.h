@@ -454,9 +454,9 @@ int umbra_mmu_translate_quiet(struct umbra_mmu_vcpu *vcpu, u64 gva, u32 access, 
  * @data: what to write
  * @len: bytes, at most to the end of the page
  *
- * Writes, logs the page dirty and lets the write tracker update or zap the
- * shadows of the page.
- * Return: 0 or -EFAULT.
+ * Writes, logs the page dirty and updates or zaps the shadows of the page. Who
+ * sees what was written finds no shadow of what was there before.
+ * Return: 0, or as umbra_hostpage_get().
  */
 int umbra_mmu_guest_write(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, const void *data,
 			  unsigned int len);
@@ -465,7 +465,7 @@ int umbra_mmu_guest_write(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, const void *da
  * umbra_mmu_guest_cmpxchg() - atomic read-modify-write on the guest's behalf
  * @old: expected bytes; @new: bytes to store; @len: 1, 2, 4, 8
  *
- * Return: 0, -EAGAIN when memory did not hold @old, -EFAULT.
+ * Return: 0, -EAGAIN when memory did not hold @old, or as umbra_hostpage_get().
  */
 int umbra_mmu_guest_cmpxchg(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, const void *old,
 			    const void *new, unsigned int len);

@@ -180,6 +180,12 @@ static void check_entry(u64 spte)
 		violation("an entry has reserved bits set: %llx", spte);
 }
 
+/* The one reserved bit that entries of shadow pages have on purpose. */
+static bool is_absent(u64 spte)
+{
+	return spte & SPTE_ABSENT;
+}
+
 /* A cached link is used like the entry it came from, mostly. */
 static bool psc_use(const struct psc_entry *e, u64 tag, struct tlb_entry *rights, u64 *table)
 {
@@ -200,9 +206,12 @@ static void psc_fill(struct psc_entry *e, u64 tag, const struct tlb_entry *right
 	};
 }
 
-static u32 linear_code(struct cpu *cpu, const struct hw_access *a, bool present)
+enum found { NOTHING, RESERVED, ENTRY };
+
+static u32 linear_code(struct cpu *cpu, const struct hw_access *a, enum found found)
 {
-	return present * UMBRA_ACC_PRESENT | a->write * UMBRA_ACC_WRITE |
+	return (found != NOTHING) * UMBRA_ACC_PRESENT | (found == RESERVED) * UMBRA_ACC_RSVD |
+	       a->write * UMBRA_ACC_WRITE |
 	       a->user * UMBRA_ACC_USER | a->fetch * UMBRA_ACC_FETCH;
 }
 
@@ -237,8 +246,7 @@ static int linear_start(const struct cpu *cpu, u64 gva, u64 *table)
 	return pdpte & PT_PRESENT ? 2 : 0;
 }
 
-/* Return false when an entry is not present. */
-static bool linear_walk(struct cpu *cpu, const struct hw_access *a, struct tlb_entry *e)
+static enum found linear_walk(struct cpu *cpu, const struct hw_access *a, struct tlb_entry *e)
 {
 	u64 frame = (a->addr & GENMASK_ULL(56, 0)) >> 12;
 	u64 table, spte, *sptep;
@@ -247,7 +255,7 @@ static bool linear_walk(struct cpu *cpu, const struct hw_access *a, struct tlb_e
 	*e = (struct tlb_entry) { .valid = true, .w = true, .u = true, .x = true };
 	counts.walks++;
 	if (!top)
-		return false;
+		return NOTHING;
 	for (level = 1; level < top; level++)
 		if (psc_use(&cpu->psc[level][linear_way(a->gva_nr, level)],
 			    frame >> (9 * level), e, &table))
@@ -256,7 +264,9 @@ static bool linear_walk(struct cpu *cpu, const struct hw_access *a, struct tlb_e
 		sptep = table_entry(table, umbra_table_index(frame, level));
 		spte = *sptep;
 		if (!(spte & PT_PRESENT))
-			return false;
+			return NOTHING;
+		if (is_absent(spte))
+			return RESERVED;
 		check_entry(spte);
 		e->w &= !!(spte & PT_WRITE);
 		e->u &= !!(spte & PT_USER);
@@ -269,18 +279,18 @@ static bool linear_walk(struct cpu *cpu, const struct hw_access *a, struct tlb_e
 			 frame >> (9 * (level - 1)), e, table);
 	}
 	if (!linear_allowed(cpu, a, e))
-		return true;
+		return ENTRY;
 	*sptep |= PT_ACCESSED | (a->write ? PT_DIRTY : 0);
 	e->dirty = *sptep & PT_DIRTY;
 	e->pfn = table >> 12 | (frame & (umbra_level_frames(level) - 1));
-	return true;
+	return ENTRY;
 }
 
 bool hw_linear(struct cpu *cpu, const struct hw_access *a, kvm_pfn_t *pfn, u32 *code)
 {
 	struct tlb_entry *e = &cpu->tlb[a->gva_nr];
 	struct tlb_entry walked;
-	bool present;
+	enum found found;
 
 	if (e->valid && e->tag == a->addr >> 12) {
 		if (linear_allowed(cpu, a, e) && (!a->write || e->dirty)) {
@@ -290,14 +300,14 @@ bool hw_linear(struct cpu *cpu, const struct hw_access *a, kvm_pfn_t *pfn, u32 *
 		}
 		/* Some CPUs fault at once, some look at the tables first. */
 		if (!linear_allowed(cpu, a, e) && chance(50)) {
-			*code = linear_code(cpu, a, true);
+			*code = linear_code(cpu, a, ENTRY);
 			forget_linear(cpu, a->gva_nr);
 			return false;
 		}
 	}
-	present = linear_walk(cpu, a, &walked);
-	if (!present || !linear_allowed(cpu, a, &walked)) {
-		*code = linear_code(cpu, a, present);
+	found = linear_walk(cpu, a, &walked);
+	if (found != ENTRY || !linear_allowed(cpu, a, &walked)) {
+		*code = linear_code(cpu, a, found);
 		forget_linear(cpu, a->gva_nr);
 		return false;
 	}
@@ -321,7 +331,7 @@ void hw_explain(const struct cpu *cpu, u64 gva, unsigned int gva_nr)
 
 		printf("#   level %d, table %llx: %llx\n", level, table, *sptep);
 		table = *sptep & SPTE_ADDR;
-		if (!(*sptep & PT_PRESENT))
+		if (!(*sptep & PT_PRESENT) || is_absent(*sptep))
 			break;
 	}
 }

@@ -297,7 +297,7 @@ static enum progress handle(struct cpu *cpu, const struct guest_access *a,
 	case UMBRA_FAULT_GUEST:
 		check_guest_fault(cpu, ra, fault);
 		/* The CPU has forgotten the address; so must the shadow have. */
-		if (fault->access & UMBRA_ACC_PRESENT && !machine.writing)
+		if (fault->access & UMBRA_ACC_PRESENT)
 			cpu->flushed_gva[a->gva_nr] = ++now;
 		progress = DONE;
 		break;
@@ -334,31 +334,51 @@ static void explain(const struct cpu *cpu, const struct ref_access *ra, unsigned
 	hw_explain(cpu, ra->gva, gva_nr);
 }
 
-static enum progress access_shadow(struct cpu *cpu, const struct guest_access *a,
-				   const struct ref_access *ra, unsigned int *retries)
+/* Without an exit, if possible. Return: false with the fault's error code. */
+static bool run_shadow(struct cpu *cpu, const struct guest_access *a,
+		       const struct ref_access *ra, u32 *code)
 {
 	struct hw_access hw = {
 		.addr = ra->gva, .gva_nr = a->gva_nr,
 		.write = a->write, .user = a->user, .fetch = a->fetch,
 	};
-	struct umbra_fault fault = { .addr = ra->gva };
+	unsigned int page;
 	kvm_pfn_t pfn;
+
+	if (!hw_linear(cpu, &hw, &pfn, code))
+		return false;
+	page = pfn_to_ram(pfn, a->write);
+	if (!history_allows(cpu, ra, a->gva_nr, page)) {
+		explain(cpu, ra, a->gva_nr);
+		violation("cpu %d: gva %llx%s%s%s must not go to page %u any more",
+			  cpu->nr, (u64)ra->gva, a->write ? " W" : "",
+			  a->user ? " U" : "", a->fetch ? " X" : "", page);
+	}
+	access_done(a, page);
+	return true;
+}
+
+static enum progress access_shadow(struct cpu *cpu, const struct guest_access *a,
+				   const struct ref_access *ra, unsigned int *retries)
+{
+	struct umbra_fault fault = { .addr = ra->gva };
 
 	counts.shadow++;
 	counts.mode[guest_mode(cpu)]++;
-	if (hw_linear(cpu, &hw, &pfn, &fault.access)) {
-		unsigned int page = pfn_to_ram(pfn, a->write);
-
-		if (!history_allows(cpu, ra, a->gva_nr, page)) {
-			explain(cpu, ra, a->gva_nr);
-			violation("cpu %d: gva %llx%s%s%s must not go to page %u any more",
-				  cpu->nr, (u64)ra->gva, a->write ? " W" : "",
-				  a->user ? " U" : "", a->fetch ? " X" : "", page);
-		}
-		access_done(a, page);
+	if (run_shadow(cpu, a, ra, &fault.access))
 		return DONE;
-	}
 	return handle(cpu, a, ra, &fault, retries);
+}
+
+void guest_access_inside(struct cpu *cpu, const struct guest_access *a)
+{
+	struct ref_access ra = ref_access(cpu, a);
+	u32 code;
+
+	if (cpu->busy || !cpu->in_guest || cpu->v.family != UMBRA_FAMILY_SHADOW)
+		return;
+	counts.inside++;
+	run_shadow(cpu, a, &ra, &code);
 }
 
 /* The hardware's own walk of the guest's tables, through EPT. */
@@ -500,8 +520,12 @@ void guest_invlpg(struct cpu *cpu, unsigned int gva_nr)
 static int load_pdptrs(struct cpu *cpu)
 {
 	int idx = srcu_read_lock(&machine.mmu.srcu);
-	int ret = umbra_mmu_load_pdptrs(&cpu->v);
+	bool busy = cpu->busy;
+	int ret;
 
+	cpu->busy = true;
+	ret = umbra_mmu_load_pdptrs(&cpu->v);
+	cpu->busy = busy;
 	srcu_read_unlock(&machine.mmu.srcu, idx);
 	return ret;
 }

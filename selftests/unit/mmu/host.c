@@ -263,8 +263,6 @@ int umbra_guest_read_atomic(struct umbra_mmu *mmu, gpa_t gpa, void *data, unsign
 
 int umbra_guest_write(struct umbra_mmu *mmu, gpa_t gpa, const void *data, unsigned int len)
 {
-	bool was_writing;
-
 	check_sleepable(mmu);
 	while (len) {
 		unsigned int n = min_t(unsigned int, len, PAGE_SIZE - offset_in_page(gpa));
@@ -273,11 +271,7 @@ int umbra_guest_write(struct umbra_mmu *mmu, gpa_t gpa, const void *data, unsign
 		if (page < 0)
 			return -EFAULT;
 		history_write(page, offset_in_page(gpa), data, n);
-		/* The write is seen, but the instruction is not over. */
-		was_writing = machine.writing;
-		machine.writing = true;
 		interfere(true);
-		machine.writing = was_writing;
 		gpa += n;
 		data = (u8 *)data + n;
 		len -= n;
@@ -285,14 +279,35 @@ int umbra_guest_write(struct umbra_mmu *mmu, gpa_t gpa, const void *data, unsign
 	return 0;
 }
 
-int umbra_guest_cmpxchg(struct umbra_mmu *mmu, gpa_t gpa, u64 *old, u64 new, unsigned int len)
+/* Is the page at hand for writing? */
+static bool can_write(struct umbra_mmu *mmu, gpa_t gpa)
+{
+	struct umbra_memslot *slot;
+	int page = gfn_to_page(umbra_gpa_to_gfn(gpa), false, &slot);
+
+	return page >= 0 && !(slot->flags & KVM_MEM_READONLY) && host_page[page].present &&
+	       !host_page[page].write_protected;
+}
+
+int umbra_guest_write_atomic(struct umbra_mmu *mmu, gpa_t gpa, const void *data,
+			     unsigned int len)
+{
+	WARN_ON(!srcu_read_lock_held(&mmu->srcu));
+	WARN_ON(offset_in_page(gpa) + len > PAGE_SIZE);
+	if (!can_write(mmu, gpa))
+		return -EFAULT;
+	interfere_inside();
+	history_write(access_page(mmu, gpa, true), offset_in_page(gpa), data, len);
+	interfere_inside();
+	return 0;
+}
+
+static int exchange(struct umbra_mmu *mmu, gpa_t gpa, u64 *old, u64 new, unsigned int len)
 {
 	u64 found = 0;
 	int page;
 
-	check_sleepable(mmu);
 	WARN_ON(gpa % len);
-	interfere(true);
 	page = access_page(mmu, gpa, true);
 	if (page < 0)
 		return -EFAULT;
@@ -303,6 +318,27 @@ int umbra_guest_cmpxchg(struct umbra_mmu *mmu, gpa_t gpa, u64 *old, u64 new, uns
 	}
 	history_write(page, offset_in_page(gpa), &new, len);
 	return 0;
+}
+
+int umbra_guest_cmpxchg(struct umbra_mmu *mmu, gpa_t gpa, u64 *old, u64 new, unsigned int len)
+{
+	check_sleepable(mmu);
+	interfere(true);
+	return exchange(mmu, gpa, old, new, len);
+}
+
+int umbra_guest_cmpxchg_atomic(struct umbra_mmu *mmu, gpa_t gpa, u64 *old, u64 new,
+			       unsigned int len)
+{
+	int ret;
+
+	WARN_ON(!srcu_read_lock_held(&mmu->srcu));
+	if (!can_write(mmu, gpa))
+		return -EFAULT;
+	interfere_inside();
+	ret = exchange(mmu, gpa, old, new, len);
+	interfere_inside();
+	return ret;
 }
 
 void umbra_mark_dirty(struct umbra_memslot *slot, gfn_t gfn)

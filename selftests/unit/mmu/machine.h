@@ -73,7 +73,6 @@ struct machine {
 	struct umbra_memslot *slot[NR_SLOTS];
 	bool huge;			/* the first pages of ram[] are one huge page */
 	bool invalidating;		/* between notifier start and end */
-	bool writing;			/* memory has it, the shadows may not */
 	bool harvesting;		/* the log is copied, rights are still to go */
 	bool interfered;		/* something happened during the call */
 	struct cpu *walking;		/* CPU in a fault, and for what */
@@ -106,8 +105,12 @@ int gfn_to_page(gfn_t gfn, bool retiring, struct umbra_memslot **slot);
 /* A pfn in an entry that the CPU uses: which page, or a report of the error. */
 unsigned int pfn_to_ram(kvm_pfn_t pfn, bool write);
 
-/* Something else may happen here: another CPU, the host. torture.c. */
+/*
+ * Something else may happen here: another CPU, the host; or, where mmu_lock is
+ * held, what CPUs do that need no exit. torture.c.
+ */
 void interfere(bool may_notify);
+void interfere_inside(void);
 
 /* ---- history.c ---- */
 
@@ -229,6 +232,8 @@ struct guest_access {
 };
 
 void guest_access(struct cpu *cpu, const struct guest_access *access);
+/* The same for a CPU that is in the guest; nothing happens if it would exit. */
+void guest_access_inside(struct cpu *cpu, const struct guest_access *access);
 /* Would the access succeed, or at least not be the guest's own fault? */
 bool guest_translates(const struct cpu *cpu, const struct guest_access *access);
 void guest_invlpg(struct cpu *cpu, unsigned int gva_nr);
@@ -264,7 +269,7 @@ void __noreturn __printf(1, 2) violation(const char *format, ...);
 struct machine_counts {
 	u64 steps, accesses, hits, walks, stale, undecided, faults, fixed, spurious, retry,
 	    emulated, tracked, mmio, self_map, unprotected, guest_faults, shadow, notified,
-	    collapsed, interfered, raced, nomem, vms;
+	    collapsed, interfered, inside, raced, nomem, vms;
 	u64 mode[4];		/* shadow tries, by enum guest_mode */
 };
 

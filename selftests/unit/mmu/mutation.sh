@@ -39,7 +39,7 @@ objects()
 	local test
 	for test in "$out"/*.o; do
 		case $test in
-		*/test_*.o) ;;
+		*/test_*.o | */scene.o) ;;
 		*) echo "$test" ;;
 		esac
 	done

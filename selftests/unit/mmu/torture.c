@@ -179,19 +179,25 @@ static u64 random_cr3(const struct cpu *cpu)
 
 /* ---- steps ---- */
 
-static void one_access(struct cpu *cpu)
+static void next_access(struct cpu *cpu, struct guest_access *a)
 {
 	struct umbra_paging_state *s = &cpu->v.state;
-	struct guest_access a;
 
-	random_access(cpu, &a);
+	random_access(cpu, a);
 	/* Supervisor accesses at CPL 3 are implicit ones, and never fetches. */
 	s->cpl = chance(50) ? 3 : 0;
 	s->rflags_ac = chance(50);
-	a.user = s->cpl == 3 && (a.fetch || chance(85));
-	choose_gva(cpu, &a);
+	a->user = s->cpl == 3 && (a->fetch || chance(85));
+	choose_gva(cpu, a);
+}
+
+static void one_access(struct cpu *cpu)
+{
+	struct guest_access a;
+
+	next_access(cpu, &a);
 	guest_access(cpu, &a);
-	if (!machine.interfered || machine.writing || chance(50))
+	if (!machine.interfered || chance(50))
 		return;
 	/* What was changed under the fault must be seen after an invalidation. */
 	machine.interfered = false;
@@ -405,14 +411,6 @@ static void cpu_destroy(struct cpu *cpu)
 /* What may happen on a CPU at any moment, also while another is in mmu/. */
 static void step_cpu(struct cpu *cpu)
 {
-	/*
-	 * Who invalidates after seeing a write whose instruction has not ended
-	 * on another CPU, without waiting for that CPU to say so, may be early.
-	 */
-	if (machine.writing) {
-		step_access(cpu);
-		return;
-	}
 	switch (rnd(100)) {
 	case 0 ... 69:
 		step_access(cpu);
@@ -461,6 +459,24 @@ void interfere(bool may_notify)
 	counts.interfered++;
 	machine.interfered = true;
 	shim_fail_percent = fail_percent;
+	interfering = false;
+}
+
+void interfere_inside(void)
+{
+	struct guest_access a;
+	struct cpu *cpu;
+
+	if (!in_step || interfering || !chance(20))
+		return;
+	interfering = true;
+	for (unsigned int i = 1 + rnd(8); i; i--) {
+		cpu = random_cpu();
+		if (cpu->busy || !cpu->in_guest)
+			continue;
+		next_access(cpu, &a);
+		guest_access_inside(cpu, &a);
+	}
 	interfering = false;
 }
 
@@ -627,8 +643,9 @@ static void report(void)
 	printf("# emulated %llu: mmio %llu, tracked %llu (self map %llu, unprotected %llu)\n",
 	       counts.emulated, counts.mmio, counts.tracked, counts.self_map,
 	       counts.unprotected);
-	printf("# notified %llu, collapsed %llu, interfered %llu, raced %llu\n", counts.notified,
-	       counts.collapsed, counts.interfered, counts.raced);
+	printf("# notified %llu, collapsed %llu, interfered %llu, inside %llu, raced %llu\n",
+	       counts.notified, counts.collapsed, counts.interfered, counts.inside,
+	       counts.raced);
 }
 
 /* A long run that misses a paging mode proves nothing about it. */

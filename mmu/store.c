@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Writes to guest memory on the guest's behalf, to its tables above all.
+ *
+ *	vCPU writes			another vCPU, in the guest
+ *
+ *	mmu_lock
+ *	suspend the shadow entries	uses them, with what it had cached, or faults
+ *	full barrier
+ *	memory = new			reads memory: new; invalidates; faults
+ *	drop or resume the entries
+ *	mmu_unlock			its fault goes on
+ *
+ * So who sees the new value does not find an entry made from the old one. Memory
+ * that the host would have to bring in first is brought in without the lock.
+ */
+#include <linux/errno.h>
+#include <linux/string.h>
+#include <umbra/hostmem.h>
+#include "gpte.h"
+#include "shadow.h"
+#include "track.h"
+#include "walk.h"
+
+/*
+ * A table that is written so often without being used for a translation in
+ * between is being filled, torn down or recycled: tracking it costs more than
+ * building its shadow again.
+ */
+#define FLOOD_WRITES	3
+
+/* How often the host may take the page away again before it has been written. */
+#define MAX_TRIES	64
+
+static const struct umbra_format *const fmt = &umbra_format_shadow;
+
+/**
+ * struct store - one write
+ * @gpa: where; does not cross a page
+ * @old: what has to be there, or NULL
+ * @new: what to write
+ * @len: bytes
+ */
+struct store {
+	gpa_t gpa;
+	const void *old;
+	const void *new;
+	unsigned int len;
+};
+
+/* The entries of a tracked table's shadow that a store concerns. False: none. */
+static bool concerns(const struct umbra_shadow_page *sp, const struct store *s,
+		     struct umbra_spte_range *range)
+{
+	unsigned int offset = s->gpa & (PAGE_SIZE - 1);
+
+	return !sp->unsync && umbra_gpte_sptes(sp->role, offset, offset + s->len - 1, range);
+}
+
+/*
+ * Exchange @s->len bytes inside the aligned 8 bytes around them. The neighbours
+ * may change meanwhile, which is not the guest's mismatch.
+ */
+static int exchange_inside(struct umbra_mmu *mmu, const struct store *s)
+{
+	unsigned int shift = s->gpa % sizeof(u64), tries;
+	u64 seen, next;
+	int ret;
+
+	ret = umbra_guest_read_atomic(mmu, s->gpa - shift, &seen, sizeof(seen));
+	for (tries = 0; !ret && tries < 64; tries++) {
+		if (memcmp((u8 *)&seen + shift, s->old, s->len))
+			return -EAGAIN;
+		next = seen;
+		memcpy((u8 *)&next + shift, s->new, s->len);
+		ret = umbra_guest_cmpxchg_atomic(mmu, s->gpa - shift, &seen, next, sizeof(seen));
+		if (!ret)
+			return 0;
+		if (ret == -EAGAIN)
+			ret = 0;
+	}
+	return ret ?: -EAGAIN;
+}
+
+/* An operand across 8-byte words. Not atomic: hardware would lock the bus. */
+static int exchange_split(struct umbra_mmu *mmu, const struct store *s)
+{
+	u8 seen[16];
+	int ret;
+
+	if (s->len > sizeof(seen))
+		return -EINVAL;
+	ret = umbra_guest_read_atomic(mmu, s->gpa, seen, s->len);
+	if (ret)
+		return ret;
+	if (memcmp(seen, s->old, s->len))
+		return -EAGAIN;
+	return umbra_guest_write_atomic(mmu, s->gpa, s->new, s->len);
+}
+
+/* Memory alone. Return: 0, -EAGAIN for another @s->old, -EFAULT when not at hand. */
+static int store_memory(struct umbra_mmu *mmu, const struct store *s)
+{
+	if (!s->old)
+		return umbra_guest_write_atomic(mmu, s->gpa, s->new, s->len);
+	if (s->gpa % sizeof(u64) + s->len <= sizeof(u64))
+		return exchange_inside(mmu, s);
+	return exchange_split(mmu, s);
+}
+
+/* The guest's entry no longer leads anywhere. */
+static bool is_cut(struct umbra_mmu *mmu, const struct umbra_shadow_page *sp, unsigned int index)
+{
+	u64 gpte;
+
+	return !umbra_gpte_read(mmu, sp, index, 1, &gpte) && !(gpte & GPTE_PRESENT);
+}
+
+/*
+ * The guest's entry has changed. A table that the guest has cut off is most likely
+ * free: to go on tracking it would cost faults when it is used for something else.
+ */
+static void drop_entry(struct umbra_mmu *mmu, struct umbra_shadow_page *sp, unsigned int i,
+		       struct list_head *orphans)
+{
+	u64 spte = umbra_spte_resumed(sp->spt[i]);
+
+	umbra_shadow_drop(mmu, &sp->spt[i]);
+	if (umbra_spte_leaf(spte))
+		return;
+	mmu->stat.mmu_pde_zapped++;
+	if (is_cut(mmu, sp, i))
+		umbra_shadow_orphan(umbra_spte_page(umbra_table_va(spte)), orphans);
+}
+
+/* Keep CPUs from using what is about to become old. */
+static void suspend(struct umbra_mmu *mmu, const struct store *s, struct list_head *dead)
+{
+	struct umbra_shadow_page *sp, *next;
+	struct umbra_spte_range range;
+	unsigned int i;
+
+	umbra_shadow_for_each_gfn(sp, next, mmu->shadow, umbra_gpa_to_gfn(s->gpa)) {
+		if (!concerns(sp, s, &range))
+			continue;
+		if (++sp->writes >= FLOOD_WRITES) {
+			mmu->stat.mmu_flooded++;
+			umbra_shadow_zap(mmu, sp, dead);
+			continue;
+		}
+		for (i = range.first; i <= range.last; i++)
+			if (umbra_spte_present(fmt, sp->spt[i]))
+				umbra_spte_suspend(&sp->spt[i]);
+	}
+	/* Before memory changes. */
+	smp_mb();
+}
+
+/* @changed: memory has been written to. */
+static void resume(struct umbra_mmu *mmu, const struct store *s, bool changed,
+		   struct list_head *orphans)
+{
+	struct umbra_shadow_page *sp, *next;
+	struct umbra_spte_range range;
+	unsigned int i;
+
+	umbra_shadow_for_each_gfn(sp, next, mmu->shadow, umbra_gpa_to_gfn(s->gpa)) {
+		if (!concerns(sp, s, &range))
+			continue;
+		for (i = range.first; i <= range.last; i++) {
+			if (!umbra_spte_suspended(sp->spt[i]))
+				continue;
+			if (changed)
+				drop_entry(mmu, sp, i, orphans);
+			else
+				WRITE_ONCE(sp->spt[i], umbra_spte_resumed(sp->spt[i]));
+		}
+	}
+}
+
+static int store_locked(struct umbra_mmu *mmu, const struct store *s)
+{
+	gfn_t gfn = umbra_gpa_to_gfn(s->gpa);
+	struct umbra_memslot *slot = umbra_gfn_to_slot(mmu, gfn);
+	LIST_HEAD(orphans);
+	LIST_HEAD(dead);
+	int ret;
+
+	lockdep_assert_held_write(&mmu->lock);
+	if (!slot || !umbra_tracked(slot, gfn))
+		return store_memory(mmu, s);
+	mmu->stat.mmu_pte_write++;
+	suspend(mmu, s, &dead);
+	ret = store_memory(mmu, s);
+	resume(mmu, s, !ret, &orphans);
+	umbra_shadow_zap_orphans(mmu, &orphans, &dead);
+	umbra_shadow_free_dead(mmu, &dead);
+	return ret;
+}
+
+/* Have the host bring in the page behind @gpa for writing. */
+static int bring_in(struct umbra_mmu *mmu, gpa_t gpa)
+{
+	struct umbra_memslot *slot = umbra_gfn_to_slot(mmu, umbra_gpa_to_gfn(gpa));
+	struct umbra_hostpage hp;
+	int ret;
+
+	if (!slot)
+		return -EFAULT;
+	ret = umbra_hostpage_get(slot, umbra_gpa_to_gfn(gpa), true, &hp);
+	if (!ret)
+		umbra_hostpage_put(&hp, false);
+	return ret;
+}
+
+static int store(struct umbra_mmu *mmu, const struct store *s)
+{
+	unsigned int tries;
+	int ret;
+
+	for (tries = 0; tries < MAX_TRIES; tries++) {
+		write_lock(&mmu->lock);
+		ret = store_locked(mmu, s);
+		write_unlock(&mmu->lock);
+		if (ret != -EFAULT)
+			return ret;
+		ret = bring_in(mmu, s->gpa);
+		if (ret)
+			return ret;
+	}
+	return -EFAULT;
+}
+
+int umbra_mmu_guest_write(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, const void *data,
+			  unsigned int len)
+{
+	const struct store s = { .gpa = gpa, .new = data, .len = len };
+
+	if (!len)
+		return 0;
+	/* Without the shadow family nothing depends on what memory holds. */
+	if (!vcpu->mmu->shadow)
+		return umbra_guest_write(vcpu->mmu, gpa, data, len);
+	return store(vcpu->mmu, &s);
+}
+
+int umbra_mmu_guest_cmpxchg(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, const void *old,
+			    const void *new, unsigned int len)
+{
+	const struct store s = { .gpa = gpa, .old = old, .new = new, .len = len };
+
+	return store(vcpu->mmu, &s);
+}
