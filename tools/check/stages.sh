@@ -3,7 +3,7 @@
 # what runs then (the longest first, two at a time), what looks at the results.
 
 build_stages="build_6_1 build_6_12 build_debug build_programs build_linux"
-test_stages="linux guests_2cpus guests_1cpu host life statistics api_ept api_shadow
+test_stages="linux guests_2cpus guests_1cpu host life statistics api_ept api_shadow huge
 	hotplug suspend perf
 	guests_debug guests_6_12 unit style headers_6_1 headers_6_12 sparse_6_1
 	sparse_6_12 docs files"
@@ -82,6 +82,13 @@ stage_api_ept() { in_host -f "$top/build/api" -- "$here/host/api.sh" "$top/build
 stage_api_shadow()
 {
 	in_host -f "$top/build/api" -- "$here/host/api.sh" "$top/build/api" shadow
+}
+
+# A page of 1 GiB fits only into a large host, and only at boot.
+stage_huge()
+{
+	in_host -m 3072 -a "hugepagesz=1G hugepages=1" -f "$top/build/api" -- \
+		"$here/host/huge.sh" "$top/build/api/huge"
 }
 
 stage_guests_1cpu()
