@@ -7,6 +7,7 @@
 #include <umbra/mmu.h>
 #include <umbra/vmx.h>
 #include "core.h"
+#include "debugfs.h"
 #include "ioctl.h"
 
 struct umbra_mmu_caps umbra_caps __ro_after_init;
@@ -42,6 +43,9 @@ module_param_cb(paging, &paging_ops, NULL, 0644);
 __MODULE_PARM_TYPE(paging, "charp");
 MODULE_PARM_DESC(paging, "Paging mode of new VMs: ept (default) or shadow");
 
+module_param_named(audit, umbra_mmu_audit_every, uint, 0644);
+MODULE_PARM_DESC(audit, "Check all page tables of a VM after every Nth page fault; 0 is never");
+
 enum umbra_policy umbra_default_policy(void)
 {
 	return READ_ONCE(paging) == UMBRA_PAGING_SHADOW ? UMBRA_POLICY_SHADOW : UMBRA_POLICY_EPT;
@@ -64,12 +68,14 @@ static int __init umbra_init(void)
 	ret = umbra_mmu_module_init(&umbra_caps);
 	if (ret)
 		goto err_vmx;
+	umbra_debugfs_init();
 	ret = misc_register(&umbra_dev);
 	if (ret)
 		goto err_mmu;
 	return 0;
 
 err_mmu:
+	umbra_debugfs_exit();
 	umbra_mmu_module_exit();
 err_vmx:
 	umbra_vmx_exit();
@@ -79,6 +85,7 @@ err_vmx:
 static void __exit umbra_exit(void)
 {
 	misc_deregister(&umbra_dev);
+	umbra_debugfs_exit();
 	umbra_mmu_module_exit();
 	umbra_vmx_exit();
 }

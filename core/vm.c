@@ -12,6 +12,7 @@
 #include <umbra/vm.h>
 #include <umbra/vmx.h>
 #include "core.h"
+#include "debugfs.h"
 #include "ioctl.h"
 
 static struct umbra_vm *vm_alloc(void)
@@ -73,6 +74,7 @@ static void vm_destroy(struct umbra_vm *vm)
 {
 	unsigned int i;
 
+	umbra_debugfs_remove(vm);
 	preempt_notifier_dec();
 	umbra_notifier_unregister(vm);
 	umbra_irqchip_quiesce(vm);
@@ -103,10 +105,29 @@ int umbra_vm_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+/* Once the fd is installed its owner may close it: add nothing to @vm then. */
+static long vm_install(struct umbra_vm *vm)
+{
+	int fd = get_unused_fd_flags(O_CLOEXEC);
+	struct file *file;
+
+	if (fd < 0)
+		return fd;
+	/* "kvm-vm" is what clients look for in /proc. */
+	file = anon_inode_getfile("kvm-vm", &umbra_vm_fops, vm, O_RDWR);
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
+		return PTR_ERR(file);
+	}
+	umbra_debugfs_add(vm, fd);
+	fd_install(fd, file);
+	return fd;
+}
+
 long umbra_vm_create(struct umbra_call *call)
 {
 	struct umbra_vm *vm;
-	int fd;
+	long fd;
 
 	/* The argument is the machine type; x86 has one. */
 	if (call->arg)
@@ -114,8 +135,7 @@ long umbra_vm_create(struct umbra_call *call)
 	vm = vm_new();
 	if (IS_ERR(vm))
 		return PTR_ERR(vm);
-	/* "kvm-vm" is what clients look for in /proc. */
-	fd = anon_inode_getfd("kvm-vm", &umbra_vm_fops, vm, O_RDWR | O_CLOEXEC);
+	fd = vm_install(vm);
 	if (fd < 0)
 		umbra_vm_put(vm);
 	return fd;

@@ -3,6 +3,7 @@
  * Faults: the part that both families share.
  */
 #include <linux/kvm.h>
+#include "audit.h"
 #include "fault.h"
 #include "spte.h"
 #include "track.h"
@@ -94,4 +95,6 @@ void umbra_fault_count(struct umbra_mmu_vcpu *vcpu, int result)
 		stat->pf_emulate++;
 	else if (result == UMBRA_FAULT_SPURIOUS)
 		stat->pf_spurious++;
+	if (unlikely(READ_ONCE(umbra_mmu_audit_every)))
+		umbra_audit_sample(vcpu->mmu);
 }

@@ -93,7 +93,7 @@ static inline bool umbra_target_uncached(const struct umbra_target *t)
 /* A writable entry is being installed. Context: mmu_lock held. */
 void umbra_target_set_dirty(struct umbra_target *t);
 
-/* Count what came of a fault. */
+/* Count what came of a fault. Context: no lock is held. */
 void umbra_fault_count(struct umbra_mmu_vcpu *vcpu, int result);
 
 #endif /* _UMBRA_MMU_FAULT_H */

@@ -27,6 +27,26 @@ unsigned int umbra_rmap_count(const struct umbra_rmap_head *head)
 	return node ? node->total : !!head->val;
 }
 
+bool umbra_rmap_valid(const struct umbra_rmap_head *head)
+{
+	const struct umbra_rmap_node *first = chain_of(head), *node;
+	u32 total = umbra_rmap_count(head);
+
+	if (!first)
+		return true;
+	/* One entry would stand in the head. */
+	if (total < 2 || total > RMAP_MAX)
+		return false;
+	for (node = first; node; node = node->more) {
+		if (node->total != total || !node->nr || node->nr > RMAP_NODE_SPTES)
+			return false;
+		if (node != first && node->nr != RMAP_NODE_SPTES)
+			return false;
+		total -= node->nr;
+	}
+	return !total;
+}
+
 u64 *umbra_rmap_first(const struct umbra_rmap_head *head)
 {
 	const struct umbra_rmap_node *node = chain_of(head);

@@ -47,6 +47,9 @@ static inline bool umbra_rmap_empty(const struct umbra_rmap_head *head)
 
 unsigned int umbra_rmap_count(const struct umbra_rmap_head *head);
 
+/* Is the chain as the picture above has it? For the auditor. */
+bool umbra_rmap_valid(const struct umbra_rmap_head *head);
+
 /* Any one member, NULL when empty. For loops that empty the set. */
 u64 *umbra_rmap_first(const struct umbra_rmap_head *head);
 

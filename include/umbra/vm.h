@@ -18,6 +18,7 @@
 #include <umbra/mmu.h>
 #include <umbra/types.h>
 
+struct dentry;
 struct umbra_irqchip;
 struct umbra_vcpu;
 
@@ -41,6 +42,7 @@ struct umbra_vcpu;
  * @clock_offset: L: what the VM's clock is ahead of the host's boot time, in ns
  * @ioeventfds: L for writing, RCU for reading
  * @name: C: for stats and the log, "umbra-PID"
+ * @debugfs: C: its directory there
  */
 struct umbra_vm {
 	struct mm_struct *mm;
@@ -58,6 +60,7 @@ struct umbra_vm {
 	s64 clock_offset;
 	struct list_head ioeventfds;
 	char name[24];
+	struct dentry *debugfs;
 };
 
 static inline struct umbra_vm *mmu_to_vm(struct umbra_mmu *mmu)

@@ -103,10 +103,10 @@ stage_guests_2cpus()
 		umbra-ept umbra-shadow kvm-ept kvm-shadow
 }
 
-# With the assertions compiled in.
+# With the assertions compiled in, and the auditor at work.
 stage_guests_debug()
 {
-	UMBRA_DEBUG=1 in_host -c 2 -- "$here/host/guests.sh" "$runner" 2 \
+	UMBRA_DEBUG=1 in_host -c 2 -- "$here/host/guests.sh" --audit 100 "$runner" 2 \
 		umbra-ept umbra-shadow
 }
 

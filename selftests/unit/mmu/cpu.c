@@ -450,3 +450,16 @@ void cpu_audit(void)
 		audit_psc(cpu->psc, "linear");
 	}
 }
+
+void mmu_audit(void)
+{
+	struct umbra_audit audit;
+	int idx = srcu_read_lock(&machine.mmu.srcu);
+
+	umbra_mmu_audit(&machine.mmu, true, &audit);
+	srcu_read_unlock(&machine.mmu.srcu, idx);
+	counts.audits++;
+	if (audit.findings)
+		violation("the auditor finds %lu things, the first: %s", audit.findings,
+			  audit.first);
+}

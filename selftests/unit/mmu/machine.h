@@ -203,6 +203,9 @@ void hw_explain(const struct cpu *cpu, u64 gva, unsigned int gva_nr);
 /* No CPU may keep a translation to what is gone and believe that it is flushed. */
 void cpu_audit(void);
 
+/* Nor may mmu/ disagree with itself. Not while something is half done. */
+void mmu_audit(void);
+
 struct ref_cpu cpu_reference(const struct cpu *cpu);
 
 /* The guest invalidated everything of this CPU, or one linear page. */
@@ -269,7 +272,7 @@ void __noreturn __printf(1, 2) violation(const char *format, ...);
 struct machine_counts {
 	u64 steps, accesses, hits, walks, stale, undecided, faults, fixed, spurious, retry,
 	    emulated, tracked, mmio, self_map, unprotected, guest_faults, shadow, notified,
-	    collapsed, interfered, inside, raced, nomem, vms;
+	    collapsed, interfered, inside, raced, nomem, vms, audits;
 	u64 mode[4];		/* shadow tries, by enum guest_mode */
 };
 

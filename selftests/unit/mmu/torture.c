@@ -4,9 +4,10 @@
  * simulated machine, random edits, invalidations, mode changes, memslot and
  * host events. Every access must give what the reference walker allows.
  *
- *	torture [--steps N] [--seed S] [--trace]
+ *	torture [--steps N] [--seed S] [--audit N] [--trace]
  *
- * A failing run prints its seed; --trace prints each step before it is done.
+ * After every Nth step (50) the auditor has to agree. A failing run prints its
+ * seed; --trace prints each step before it is done.
  */
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
@@ -26,7 +27,7 @@
 struct machine_counts counts;
 bool sim_ept_ad;
 
-static u64 seed = 1, steps = 5000000;
+static u64 seed = 1, steps = 5000000, audit_every = 50;
 static bool trace, in_step, interfering;
 static gfn_t table[NR_TABLES];
 /* All vCPUs of a VM have the same CPUID: shadow pages are shared among them. */
@@ -557,6 +558,8 @@ static void step(void)
 	}
 	in_step = false;
 	shim_fail_percent = 0;
+	if (audit_every && counts.steps % audit_every == 0)
+		mmu_audit();
 }
 
 /* ---- VMs ---- */
@@ -646,6 +649,7 @@ static void report(void)
 	printf("# notified %llu, collapsed %llu, interfered %llu, inside %llu, raced %llu\n",
 	       counts.notified, counts.collapsed, counts.interfered, counts.inside,
 	       counts.raced);
+	printf("# audits %llu\n", counts.audits);
 }
 
 /* A long run that misses a paging mode proves nothing about it. */
@@ -660,6 +664,7 @@ static bool modes_reached(void)
 static void parse(int argc, char **argv)
 {
 	static const struct option options[] = {
+		{ "audit", required_argument, NULL, 'a' },
 		{ "steps", required_argument, NULL, 'n' },
 		{ "seed", required_argument, NULL, 's' },
 		{ "trace", no_argument, NULL, 't' },
@@ -667,8 +672,11 @@ static void parse(int argc, char **argv)
 	};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "n:s:t", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "a:n:s:t", options, NULL)) != -1) {
 		switch (option) {
+		case 'a':
+			audit_every = strtoull(optarg, NULL, 0);
+			break;
 		case 'n':
 			steps = strtoull(optarg, NULL, 0);
 			break;

@@ -49,6 +49,12 @@ module_load()
 	esac
 }
 
+# audit_every MODULE N: have umbra check its tables after every Nth fault.
+audit_every()
+{
+	[ "$1" != umbra ] || echo "$2" >/sys/module/umbra/parameters/audit
+}
+
 module_unload()
 {
 	case $1 in

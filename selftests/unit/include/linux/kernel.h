@@ -8,6 +8,10 @@
 #include <linux/limits.h>
 #include <linux/minmax.h>
 #include <linux/types.h>
+#include <stdarg.h>
+
+/* Not <stdio.h>: some of its names are taken by static functions. */
+int vsnprintf(char *s, size_t size, const char *format, va_list args);
 
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 #define DIV_ROUND_UP(n, d)	(((n) + (d) - 1) / (d))
