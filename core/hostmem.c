@@ -227,15 +227,27 @@ static struct umbra_memslot *writable_slot(struct umbra_mmu *mmu, gpa_t gpa)
 	return slot && !(slot->flags & KVM_MEM_READONLY) ? slot : NULL;
 }
 
-int umbra_guest_write(struct umbra_mmu *mmu, gpa_t gpa, const void *data, unsigned int len)
+static void log_write(struct umbra_mmu_vcpu *vcpu, const struct umbra_memslot *slot, gpa_t gpa)
+{
+	if (umbra_memslot_logged(slot))
+		umbra_mark_dirty(vcpu, slot, umbra_gpa_to_gfn(gpa));
+}
+
+int umbra_guest_write(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, const void *data,
+		      unsigned int len)
 {
 	while (len) {
-		struct umbra_memslot *slot = writable_slot(mmu, gpa);
+		struct umbra_memslot *slot = writable_slot(vcpu->mmu, gpa);
 		unsigned int n = chunk(gpa, len);
+		int ret;
 
-		if (!slot || store_user(slot_user(slot, gpa), data, n))
+		if (!slot)
 			return -EFAULT;
-		umbra_mark_dirty(slot, umbra_gpa_to_gfn(gpa));
+		ret = store_user(slot_user(slot, gpa), data, n);
+		/* What failed half way has written, too. */
+		log_write(vcpu, slot, gpa);
+		if (ret)
+			return -EFAULT;
 		gpa += n;
 		data += n;
 		len -= n;
@@ -243,13 +255,13 @@ int umbra_guest_write(struct umbra_mmu *mmu, gpa_t gpa, const void *data, unsign
 	return 0;
 }
 
-int umbra_guest_write_atomic(struct umbra_mmu *mmu, gpa_t gpa, const void *data,
+int umbra_guest_write_atomic(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, const void *data,
 			     unsigned int len)
 {
 	int ret;
 
 	pagefault_disable();
-	ret = umbra_guest_write(mmu, gpa, data, len);
+	ret = umbra_guest_write(vcpu, gpa, data, len);
 	pagefault_enable();
 	return ret;
 }
@@ -271,9 +283,10 @@ static int cmpxchg_user(void __user *uaddr, u64 *old, u64 new, unsigned int len)
 	}
 }
 
-int umbra_guest_cmpxchg(struct umbra_mmu *mmu, gpa_t gpa, u64 *old, u64 new, unsigned int len)
+int umbra_guest_cmpxchg(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, u64 *old, u64 new,
+			unsigned int len)
 {
-	struct umbra_memslot *slot = writable_slot(mmu, gpa);
+	struct umbra_memslot *slot = writable_slot(vcpu->mmu, gpa);
 	int ret;
 
 	if (!slot || gpa & (len - 1))
@@ -283,17 +296,17 @@ int umbra_guest_cmpxchg(struct umbra_mmu *mmu, gpa_t gpa, u64 *old, u64 new, uns
 		return ret;
 	if (ret)
 		return -EAGAIN;
-	umbra_mark_dirty(slot, umbra_gpa_to_gfn(gpa));
+	log_write(vcpu, slot, gpa);
 	return 0;
 }
 
-int umbra_guest_cmpxchg_atomic(struct umbra_mmu *mmu, gpa_t gpa, u64 *old, u64 new,
+int umbra_guest_cmpxchg_atomic(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, u64 *old, u64 new,
 			       unsigned int len)
 {
 	int ret;
 
 	pagefault_disable();
-	ret = umbra_guest_cmpxchg(mmu, gpa, old, new, len);
+	ret = umbra_guest_cmpxchg(vcpu, gpa, old, new, len);
 	pagefault_enable();
 	return ret;
 }

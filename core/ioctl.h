@@ -11,6 +11,7 @@
 #include <linux/fs.h>
 #include <linux/types.h>
 
+struct kvm_enable_cap;
 struct umbra_memslot;
 struct umbra_vcpu;
 struct umbra_vm;
@@ -73,9 +74,13 @@ void umbra_slots_destroy(struct umbra_vm *vm);
 long umbra_slots_set_region(struct umbra_call *call);
 
 /* dirty.c */
-int umbra_dirty_alloc(struct umbra_memslot *slot);
+#define UMBRA_LOG_FLAGS	(KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET)
+int umbra_dirty_alloc(struct umbra_vm *vm, struct umbra_memslot *slot);
 void umbra_dirty_free(struct umbra_memslot *slot);
+void umbra_dirty_start(struct umbra_vm *vm, struct umbra_memslot *slot);
+long umbra_dirty_set_manual(struct umbra_vm *vm, const struct kvm_enable_cap *cap);
 long umbra_dirty_get_log(struct umbra_call *call);
+long umbra_dirty_clear_log(struct umbra_call *call);
 
 /* notifier.c */
 int umbra_notifier_register(struct umbra_vm *vm);

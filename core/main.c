@@ -46,6 +46,9 @@ MODULE_PARM_DESC(paging, "Paging mode of new VMs: ept (default) or shadow");
 module_param_named(audit, umbra_mmu_audit_every, uint, 0644);
 MODULE_PARM_DESC(audit, "Check all page tables of a VM after every Nth page fault; 0 is never");
 
+module_param_named(eager_page_split, umbra_eager_page_split, bool, 0644);
+MODULE_PARM_DESC(eager_page_split, "Split large pages when dirty logging starts (default: on)");
+
 enum umbra_policy umbra_default_policy(void)
 {
 	return READ_ONCE(paging) == UMBRA_PAGING_SHADOW ? UMBRA_POLICY_SHADOW : UMBRA_POLICY_EPT;

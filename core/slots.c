@@ -127,7 +127,7 @@ static struct umbra_memslot *slot_new(struct umbra_vm *vm,
 	slot->base_gfn = umbra_gpa_to_gfn(mem->guest_phys_addr);
 	slot->npages = mem->memory_size >> PAGE_SHIFT;
 	slot->hva = mem->userspace_addr;
-	if (umbra_dirty_alloc(slot) || umbra_mmu_slot_alloc(&vm->mmu, slot)) {
+	if (umbra_dirty_alloc(vm, slot) || umbra_mmu_slot_alloc(&vm->mmu, slot)) {
 		slot_free(slot);
 		return NULL;
 	}
@@ -153,6 +153,8 @@ static int slot_create(struct umbra_vm *vm, const struct kvm_userspace_memory_re
 		slot_free(slot);
 		return ret;
 	}
+	if (umbra_memslot_logged(slot))
+		umbra_mmu_log_begin(&vm->mmu);
 	set_publish(vm, NULL, slot);
 	return 0;
 }
@@ -163,6 +165,8 @@ static void slot_remove(struct umbra_vm *vm, struct umbra_memslot *old)
 	umbra_mmu_slot_retire(&vm->mmu, old);
 	set_publish(vm, old, NULL);
 	umbra_mmu_zap_gfns(&vm->mmu, old, old->base_gfn, old->base_gfn + old->npages);
+	if (umbra_memslot_logged(old))
+		umbra_mmu_log_end(&vm->mmu);
 }
 
 static void slot_delete(struct umbra_vm *vm, struct umbra_memslot *old)
@@ -187,6 +191,8 @@ static int slot_move(struct umbra_vm *vm, struct umbra_memslot *old,
 
 	/* The entry exists: replacing its value needs no memory. */
 	xa_store(&vm->slot_ids, new->id, new, GFP_KERNEL);
+	if (umbra_memslot_logged(new))
+		umbra_mmu_log_begin(&vm->mmu);
 	slot_remove(vm, old);
 	/* What user space has not fetched yet moves along. */
 	if (new->dirty_bitmap && old->dirty_bitmap)
@@ -206,16 +212,22 @@ static int slot_change_flags(struct umbra_vm *vm, struct umbra_memslot *old, u32
 		return -ENOMEM;
 	new->flags = flags;
 	new->dirty_bitmap = NULL;
-	if (umbra_dirty_alloc(new)) {
+	if (umbra_dirty_alloc(vm, new)) {
 		kfree(new);
 		return -ENOMEM;
 	}
 
 	xa_store(&vm->slot_ids, new->id, new, GFP_KERNEL);
-	set_publish(vm, old, new);
-	/* Whatever was mapped writable before is not logged: take that away. */
-	if (flags & KVM_MEM_LOG_DIRTY_PAGES)
-		umbra_mmu_write_protect_slot(&vm->mmu, new);
+	if (umbra_memslot_logged(new)) {
+		umbra_mmu_log_begin(&vm->mmu);
+		set_publish(vm, old, new);
+		/* Whatever was mapped writable before leaves no trace in the log. */
+		umbra_dirty_start(vm, new);
+	} else {
+		set_publish(vm, old, new);
+		umbra_mmu_log_end(&vm->mmu);
+		umbra_mmu_log_stop(&vm->mmu, new);
+	}
 	umbra_dirty_free(old);
 	kfree(old);
 	return 0;

@@ -10,7 +10,9 @@
  * whose entries are leaves alone, and SPTE_LEAF tells them apart.
  */
 #include <linux/sched.h>
+#include <linux/string.h>
 #include "around.h"
+#include "dirty.h"
 #include "ept.h"
 #include "fault.h"
 #include "spte.h"
@@ -36,8 +38,7 @@ static u64 make_leaf(const struct umbra_hostpage *hp, unsigned int level, bool w
 	return spte | (umbra_hostpage_uncached(hp) ? EPT_MEMTYPE_UC : EPT_MEMTYPE_WB);
 }
 
-/* The counter for leaves like @spte. */
-static atomic64_t *pages_of(struct umbra_mmu *mmu, u64 spte)
+atomic64_t *umbra_ept_pages_of(struct umbra_mmu *mmu, u64 spte)
 {
 	if (!(spte & EPT_LARGE))
 		return &mmu->stat.pages_4k;
@@ -58,10 +59,23 @@ void umbra_ept_load(struct umbra_mmu_vcpu *vcpu)
 		atomic_long_inc(&mmu->ept_pages);
 }
 
-/*
- * The entry of @t->gfn at @t->level, with tables down to it; NULL when there is
- * a leaf above it.
- */
+/* Replace the leaf @spte. Return: what is in its place now. */
+static u64 split(struct umbra_mmu_vcpu *vcpu, u64 *sptep, u64 spte, unsigned int level)
+{
+	u64 *table = umbra_table_alloc(vcpu);
+
+	/* The CPU may set flags in it meanwhile, and another vCPU split it. */
+	while (umbra_spte_leaf(spte)) {
+		if (umbra_ept_split_leaf(vcpu->mmu, sptep, spte, level, table))
+			return READ_ONCE(*sptep);
+		spte = READ_ONCE(*sptep);
+	}
+	memset(table, 0, PAGE_SIZE);
+	umbra_table_return(vcpu, table);
+	return spte;
+}
+
+/* The entry of @t->gfn at @t->level, with tables down to it. */
 static u64 *find_or_build(struct umbra_mmu_vcpu *vcpu, const struct umbra_target *t)
 {
 	struct umbra_mmu *mmu = vcpu->mmu;
@@ -85,22 +99,41 @@ static u64 *find_or_build(struct umbra_mmu_vcpu *vcpu, const struct umbra_target
 			}
 		}
 		if (umbra_spte_leaf(spte))
-			return NULL;
+			spte = split(vcpu, sptep, spte, level);
 		table = umbra_table_va(spte);
 	}
 	return &table[umbra_table_index(t->gfn, level)];
 }
 
 /*
+ * May a leaf be writable that nobody writes to yet? With PML the CPU notes the
+ * first write to a small one.
+ */
+static bool writable_early(const struct umbra_memslot *slot, unsigned int level)
+{
+	return !umbra_memslot_logged(slot) || (umbra_mmu_caps.pml && level == 1);
+}
+
+/*
+ * The dirty flag of a writable leaf: clear only where a write has to be noted.
+ * A CPU that finds it set has nothing to do.
+ */
+static u64 dirty_flag(const struct umbra_memslot *slot, bool written)
+{
+	return written || !umbra_memslot_logged(slot) ? EPT_DIRTY : 0;
+}
+
+/*
  * Without the accessed flag, where the CPU sets it by itself: the guest has not
- * used the page yet. Rights as umbra_target_writable() would have it for a read.
+ * used the page yet.
  */
 static u64 make_neighbour(const struct umbra_memslot *slot, gfn_t gfn,
 			  const struct umbra_hostpage *hp)
 {
-	bool write = hp->writable && !slot->dirty_bitmap && !umbra_tracked(slot, gfn);
+	bool write = hp->writable && writable_early(slot, 1) && !umbra_tracked(slot, gfn);
+	u64 spte = make_leaf(hp, 1, write) | (umbra_mmu_caps.ept_ad ? 0 : EPT_ACCESSED);
 
-	return make_leaf(hp, 1, write) | (umbra_mmu_caps.ept_ad ? 0 : EPT_ACCESSED);
+	return write ? spte | dirty_flag(slot, false) : spte;
 }
 
 /*
@@ -139,8 +172,7 @@ static void map_around(struct umbra_mmu *mmu, const struct umbra_target *t, u64 
 					      umbra_around_page(around, next), around->after);
 }
 
-/* The lowest entry that there is for @gfn; its level is in @level. */
-static u64 *find(struct umbra_mmu *mmu, gfn_t gfn, unsigned int *level)
+u64 *umbra_ept_find(struct umbra_mmu *mmu, gfn_t gfn, unsigned int lowest, unsigned int *level)
 {
 	u64 *table = umbra_table_va(mmu->ept_root);
 	u64 *sptep, spte;
@@ -148,7 +180,7 @@ static u64 *find(struct umbra_mmu *mmu, gfn_t gfn, unsigned int *level)
 	for (*level = fmt->levels;; (*level)--) {
 		sptep = &table[umbra_table_index(gfn, *level)];
 		spte = READ_ONCE(*sptep);
-		if (*level == 1 || !umbra_spte_present(fmt, spte) || umbra_spte_leaf(spte))
+		if (*level == lowest || !umbra_spte_present(fmt, spte) || umbra_spte_leaf(spte))
 			return sptep;
 		table = umbra_table_va(spte);
 	}
@@ -157,29 +189,33 @@ static u64 *find(struct umbra_mmu *mmu, gfn_t gfn, unsigned int *level)
 unsigned int umbra_ept_level(struct umbra_mmu *mmu, gfn_t gfn)
 {
 	unsigned int level;
+	u64 spte;
 
 	lockdep_assert_held_read(&mmu->lock);
 	if (mmu->ept_root == INVALID_PAGE)
 		return 0;
-	return umbra_spte_present(fmt, READ_ONCE(*find(mmu, gfn, &level))) ? level : 0;
+	spte = READ_ONCE(*umbra_ept_find(mmu, gfn, 1, &level));
+	return umbra_spte_present(fmt, spte) ? level : 0;
 }
 
 /* Give back the write right that the MMU has taken from the leaf @old. */
-static int allow_write(const struct umbra_target *t, u64 *sptep, u64 old)
+static int allow_write(struct umbra_mmu_vcpu *vcpu, const struct umbra_target *t, u64 *sptep,
+		       u64 old)
 {
 	if (!(old & SPTE_HOST_WRITE) || umbra_tracked(t->slot, t->gfn))
 		return UMBRA_FAULT_RETRY;
 	/* First the log, then the right. */
-	if (t->slot->dirty_bitmap)
-		umbra_mark_dirty(t->slot, t->gfn);
-	if (cmpxchg64(sptep, old, old | fmt->write) != old)
+	if (umbra_memslot_logged(t->slot))
+		umbra_mark_dirty(vcpu, t->slot, t->gfn);
+	if (cmpxchg64(sptep, old, old | fmt->write | EPT_DIRTY) != old)
 		return UMBRA_FAULT_RETRY;
 	return UMBRA_FAULT_FIXED;
 }
 
-int umbra_ept_look(struct umbra_mmu *mmu, const struct umbra_target *t,
+int umbra_ept_look(struct umbra_mmu_vcpu *vcpu, const struct umbra_target *t,
 		   struct umbra_around *around)
 {
+	struct umbra_mmu *mmu = vcpu->mmu;
 	unsigned int level;
 	u64 *sptep, spte;
 
@@ -187,7 +223,7 @@ int umbra_ept_look(struct umbra_mmu *mmu, const struct umbra_target *t,
 	umbra_around_init(around, t->gfn);
 	if (mmu->ept_root == INVALID_PAGE)
 		return UMBRA_FAULT_RETRY;
-	sptep = find(mmu, t->gfn, &level);
+	sptep = umbra_ept_find(mmu, t->gfn, 1, &level);
 	spte = READ_ONCE(*sptep);
 	if (!umbra_spte_present(fmt, spte)) {
 		umbra_around_grow(around, t->slot, t->gfn, level == 1 ? sptep : NULL, fmt);
@@ -195,16 +231,19 @@ int umbra_ept_look(struct umbra_mmu *mmu, const struct umbra_target *t,
 	}
 	if (!t->write || (spte & fmt->write))
 		return UMBRA_FAULT_SPURIOUS;
-	/* Of another size than it could be now: map it anew. */
-	if (level != t->level)
+	/* Large, or of another size than it could be now: map it anew. */
+	if (level > 1 || t->level > 1)
 		return UMBRA_FAULT_RETRY;
-	return allow_write(t, sptep, spte);
+	return allow_write(vcpu, t, sptep, spte);
 }
 
 /* Replace @old. FIXED; SPURIOUS when that would change nothing; RETRY. */
-static int install(struct umbra_mmu *mmu, struct umbra_target *t, u64 *sptep, u64 old, bool write)
+static int install(struct umbra_mmu_vcpu *vcpu, struct umbra_target *t, u64 *sptep, u64 old,
+		   bool write)
 {
-	u64 new = make_leaf(&t->hp, t->level, write) | EPT_ACCESSED;
+	u64 new = make_leaf(&t->hp, t->level, write) | EPT_ACCESSED |
+		  (write ? dirty_flag(t->slot, t->write) : 0);
+	struct umbra_mmu *mmu = vcpu->mmu;
 	bool same = umbra_spte_present(fmt, old) && umbra_spte_pfn(old) == umbra_spte_pfn(new);
 
 	if (same) {
@@ -213,14 +252,14 @@ static int install(struct umbra_mmu *mmu, struct umbra_target *t, u64 *sptep, u6
 			return UMBRA_FAULT_SPURIOUS;
 		new |= old & EPT_DIRTY;
 	}
-	if (write)
-		umbra_target_set_dirty(t);
+	if (write && t->write)
+		umbra_target_set_dirty(vcpu, t);
 	else if (new & SPTE_HOST_WRITE)
 		t->dirty = true;
 	if (cmpxchg64(sptep, old, new) != old)
 		return UMBRA_FAULT_RETRY;
 	if (!umbra_spte_present(fmt, old)) {
-		atomic64_inc(pages_of(mmu, new));
+		atomic64_inc(umbra_ept_pages_of(mmu, new));
 	} else if (!same) {
 		/* A host mapping that changes without notifiers: VM_PFNMAP. */
 		umbra_tlb_debt(mmu);
@@ -233,8 +272,8 @@ int umbra_ept_map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 		  struct umbra_target *t, struct umbra_around *around)
 {
 	struct umbra_mmu *mmu = vcpu->mmu;
-	bool write = umbra_target_writable(t);
 	u64 *sptep, old;
+	bool write;
 	int result;
 
 	lockdep_assert_held_read(&mmu->lock);
@@ -244,12 +283,13 @@ int umbra_ept_map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 	if (t->level > 1 && umbra_tracked_any(t->slot, umbra_level_base(t->gfn, t->level),
 					      umbra_level_frames(t->level)))
 		t->level = 1;
+	write = umbra_target_grants_write(t) && (t->write || writable_early(t->slot, t->level));
 	sptep = find_or_build(vcpu, t);
-	old = sptep ? READ_ONCE(*sptep) : SPTE_NONE;
-	t->in_way = !sptep || (umbra_spte_present(fmt, old) && !umbra_spte_leaf(old));
+	old = READ_ONCE(*sptep);
+	t->in_way = umbra_spte_present(fmt, old) && !umbra_spte_leaf(old);
 	if (t->in_way)
 		return UMBRA_FAULT_RETRY;
-	result = install(mmu, t, sptep, old, write);
+	result = install(vcpu, t, sptep, old, write);
 	if (result == UMBRA_FAULT_FIXED)
 		map_around(mmu, t, sptep, around);
 	if (result == UMBRA_FAULT_RETRY || !t->write || write)
@@ -306,15 +346,14 @@ static bool visit_all(struct umbra_mmu *mmu, gfn_t start, gfn_t end, leaf_fn fn,
 
 static bool zap_leaf(struct umbra_mmu *mmu, u64 *sptep)
 {
-	atomic64_dec(pages_of(mmu, *sptep));
+	atomic64_dec(umbra_ept_pages_of(mmu, *sptep));
 	WRITE_ONCE(*sptep, SPTE_NONE);
 	return true;
 }
 
+/* A large one loses the right as a whole; the next write splits it. */
 static bool write_protect_leaf(struct umbra_mmu *mmu, u64 *sptep)
 {
-	if (*sptep & EPT_LARGE)
-		return zap_leaf(mmu, sptep);
 	return umbra_spte_clear(sptep, fmt->write, fmt->write | EPT_DIRTY);
 }
 
@@ -389,7 +428,7 @@ void umbra_ept_free_dead(struct umbra_mmu *mmu, struct umbra_table_list *dead)
 			if (!umbra_spte_present(fmt, spte))
 				continue;
 			if (umbra_spte_leaf(spte))
-				atomic64_dec(pages_of(mmu, spte));
+				atomic64_dec(umbra_ept_pages_of(mmu, spte));
 			else
 				umbra_table_list_add(dead, umbra_table_va(spte));
 		}

@@ -29,7 +29,7 @@ void umbra_ept_load(struct umbra_mmu_vcpu *vcpu);
  * Context: mmu_lock held for read.
  * Return: FIXED, SPURIOUS; RETRY when the host's page is needed.
  */
-int umbra_ept_look(struct umbra_mmu *mmu, const struct umbra_target *t,
+int umbra_ept_look(struct umbra_mmu_vcpu *vcpu, const struct umbra_target *t,
 		   struct umbra_around *around);
 
 /**
@@ -50,8 +50,7 @@ unsigned int umbra_ept_level(struct umbra_mmu *mmu, gfn_t gfn);
 /**
  * umbra_ept_make_way() - remove what umbra_ept_map() has found in its way
  *
- * A table where a large leaf fits again, or a large leaf where smaller ones
- * have to be.
+ * A table where a large leaf fits again.
  * Context: takes mmu_lock; may sleep.
  */
 void umbra_ept_make_way(struct umbra_mmu *mmu, const struct umbra_target *t);
@@ -59,8 +58,7 @@ void umbra_ept_make_way(struct umbra_mmu *mmu, const struct umbra_target *t);
 /*
  * The following need mmu_lock for write, work on [start, end), record debts
  * and leave paying to the caller. They return whether an entry was affected. A
- * large leaf that is not in the range as a whole is treated as if it were, and
- * is removed instead of being write-protected: smaller ones take its place.
+ * large leaf that is not in the range as a whole is treated as if it were.
  */
 
 /* Remove leaves; tables stay. */
@@ -70,6 +68,23 @@ bool umbra_ept_zap_tables(struct umbra_mmu *mmu, gfn_t start, gfn_t end,
 			  struct umbra_table_list *dead);
 bool umbra_ept_write_protect(struct umbra_mmu *mmu, gfn_t start, gfn_t end);
 bool umbra_ept_age(struct umbra_mmu *mmu, gfn_t start, gfn_t end, bool clear);
+
+/**
+ * umbra_ept_find() - the entry of a frame
+ * @gfn: the tables reach it, and there is a root
+ * @lowest: do not go below this level
+ * @level: out: of the entry
+ *
+ * The lowest that there is: at @lowest, or a leaf, or one that is not present.
+ * Context: mmu_lock held.
+ */
+u64 *umbra_ept_find(struct umbra_mmu *mmu, gfn_t gfn, unsigned int lowest, unsigned int *level);
+
+/* The size at which a fault would map @t now; @t->hp is not looked at. */
+unsigned int umbra_ept_choose_level(const struct umbra_target *t);
+
+/* The counter for leaves like @spte. */
+atomic64_t *umbra_ept_pages_of(struct umbra_mmu *mmu, u64 spte);
 
 /* Pay the debt, then free unlinked tables and all below them. May sleep. */
 void umbra_ept_free_dead(struct umbra_mmu *mmu, struct umbra_table_list *dead);

@@ -30,14 +30,24 @@ static bool fits(const struct umbra_memslot *slot, gfn_t gfn, unsigned int level
 	return first >= slot->base_gfn && first + frames <= slot->base_gfn + slot->npages;
 }
 
+/*
+ * While writes are logged, pages that may be written to have entries of their
+ * own. Others may be large until then, if user space is for late splitting.
+ */
+static bool needs_small(const struct umbra_target *t)
+{
+	if (!umbra_memslot_logged(t->slot) || (t->slot->flags & KVM_MEM_READONLY))
+		return false;
+	return t->write || READ_ONCE(umbra_eager_page_split);
+}
+
 /* The size to map @t at: the host's own, when nothing asks for smaller pages. */
-static unsigned int choose_level(const struct umbra_target *t)
+unsigned int umbra_ept_choose_level(const struct umbra_target *t)
 {
 	const struct umbra_memslot *slot = t->slot;
 	unsigned int level = 2;
 
-	/* While writes are logged each page has its own write right. */
-	if (!umbra_mmu_caps.ept_2m || slot->dirty_bitmap || !fits(slot, t->gfn, 2))
+	if (!umbra_mmu_caps.ept_2m || needs_small(t) || !fits(slot, t->gfn, 2))
 		return 1;
 	/* Who tracks looks at each frame: not at a quarter of a million. */
 	if (umbra_mmu_caps.ept_1g && !slot->track && fits(slot, t->gfn, 3))
@@ -57,7 +67,7 @@ static int look(struct umbra_mmu_vcpu *vcpu, const struct umbra_target *t,
 	int result;
 
 	read_lock(&mmu->lock);
-	result = umbra_ept_look(mmu, t, around);
+	result = umbra_ept_look(vcpu, t, around);
 	read_unlock(&mmu->lock);
 	if (result == UMBRA_FAULT_FIXED)
 		vcpu->stat.pf_fast++;
@@ -109,7 +119,7 @@ static int get_pages(struct umbra_target *t, struct umbra_around *around)
 	ret = umbra_hostpage_bring_in(t->slot, t->gfn, t->write, &t->hp);
 	/* The host may have had a large page for it. */
 	if (!ret)
-		t->level = t->hp.page ? choose_level(t) : 1;
+		t->level = t->hp.page ? umbra_ept_choose_level(t) : 1;
 	return ret;
 }
 
@@ -125,7 +135,7 @@ static int ept_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault)
 	result = umbra_target_find(vcpu, fault, &t);
 	if (result)
 		return result;
-	t.level = choose_level(&t);
+	t.level = umbra_ept_choose_level(&t);
 	result = look(vcpu, &t, &around);
 	if (result != UMBRA_FAULT_RETRY)
 		return result;

@@ -76,7 +76,10 @@ bool umbra_target_stale(struct umbra_mmu *mmu, const struct umbra_target *t);
 bool umbra_target_range_stale(struct umbra_mmu *mmu, const struct umbra_target *t, gfn_t gfn,
 			      unsigned long nr);
 
-/* May the entry be writable? Context: mmu_lock held, for read at least. */
+/* Do host, slot and tracking allow writes? Context: as below. */
+bool umbra_target_grants_write(const struct umbra_target *t);
+
+/* May the entry be writable, and logged writes fault? Context: mmu_lock held, for read at least. */
 bool umbra_target_writable(const struct umbra_target *t);
 
 /* Without a struct page it is a device's memory. */
@@ -91,7 +94,7 @@ static inline bool umbra_target_uncached(const struct umbra_target *t)
 }
 
 /* A writable entry is being installed. Context: mmu_lock held. */
-void umbra_target_set_dirty(struct umbra_target *t);
+void umbra_target_set_dirty(struct umbra_mmu_vcpu *vcpu, struct umbra_target *t);
 
 /* Count what came of a fault. Context: no lock is held. */
 void umbra_fault_count(struct umbra_mmu_vcpu *vcpu, int result);

@@ -116,7 +116,7 @@ static int map_leaf(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 		return UMBRA_FAULT_SPURIOUS;
 	spte = umbra_leaf_make(sp, &grant, t, umbra_target_writable(t));
 	if (spte & fmt->write)
-		umbra_target_set_dirty(t);
+		umbra_target_set_dirty(vcpu, t);
 	umbra_leaf_set(vcpu, sptep, spte, &grant, t->slot);
 	if (umbra_leaf_allows(spte, fault->access)) {
 		if (sp->role.level == 1)

@@ -2,7 +2,6 @@
 /*
  * What mmu/ keeps per slot, and operations on whole slots, in both families.
  */
-#include <linux/bitops.h>
 #include <linux/errno.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -127,48 +126,4 @@ void umbra_mmu_zap_gfns(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t
 		mmu->retiring = NULL;
 	write_unlock(&mmu->lock);
 	umbra_ept_free_dead(mmu, &tables);
-}
-
-/* Context: mmu_lock held for write. */
-static void write_protect(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start,
-			  gfn_t end)
-{
-	umbra_ept_write_protect(mmu, start, end);
-	for (; slot->rmap && start < end; start++)
-		umbra_shadow_write_protect(mmu, slot, start);
-}
-
-void umbra_mmu_write_protect_slot(struct umbra_mmu *mmu, struct umbra_memslot *slot)
-{
-	gfn_t end = slot->base_gfn + slot->npages;
-	gfn_t gfn, next;
-
-	write_lock(&mmu->lock);
-	for (gfn = slot->base_gfn; gfn < end; gfn = next) {
-		next = min_t(gfn_t, end, gfn + CHUNK);
-		write_protect(mmu, slot, gfn, next);
-		cond_resched_rwlock_write(&mmu->lock);
-	}
-	write_unlock(&mmu->lock);
-	umbra_mmu_flush(mmu);
-}
-
-/* What lies between two frames of one word is not writable anyway. */
-void umbra_mmu_write_protect_dirty(struct umbra_mmu *mmu, struct umbra_memslot *slot,
-				   const unsigned long *dirty)
-{
-	unsigned long i;
-
-	write_lock(&mmu->lock);
-	for (i = 0; i < slot->npages; i += BITS_PER_LONG) {
-		unsigned long word = dirty[i / BITS_PER_LONG];
-		gfn_t gfn = slot->base_gfn + i;
-
-		if (!word)
-			continue;
-		write_protect(mmu, slot, gfn + __ffs(word), gfn + __fls(word) + 1);
-		cond_resched_rwlock_write(&mmu->lock);
-	}
-	write_unlock(&mmu->lock);
-	umbra_mmu_flush(mmu);
 }

@@ -61,19 +61,19 @@ static bool concerns(const struct umbra_shadow_page *sp, const struct store *s,
  * Exchange @s->len bytes inside the aligned 8 bytes around them. The neighbours
  * may change meanwhile, which is not the guest's mismatch.
  */
-static int exchange_inside(struct umbra_mmu *mmu, const struct store *s)
+static int exchange_inside(struct umbra_mmu_vcpu *vcpu, const struct store *s)
 {
 	unsigned int shift = s->gpa % sizeof(u64), tries;
 	u64 seen, next;
 	int ret;
 
-	ret = umbra_guest_read_atomic(mmu, s->gpa - shift, &seen, sizeof(seen));
+	ret = umbra_guest_read_atomic(vcpu->mmu, s->gpa - shift, &seen, sizeof(seen));
 	for (tries = 0; !ret && tries < 64; tries++) {
 		if (memcmp((u8 *)&seen + shift, s->old, s->len))
 			return -EAGAIN;
 		next = seen;
 		memcpy((u8 *)&next + shift, s->new, s->len);
-		ret = umbra_guest_cmpxchg_atomic(mmu, s->gpa - shift, &seen, next, sizeof(seen));
+		ret = umbra_guest_cmpxchg_atomic(vcpu, s->gpa - shift, &seen, next, sizeof(seen));
 		if (!ret)
 			return 0;
 		if (ret == -EAGAIN)
@@ -83,29 +83,29 @@ static int exchange_inside(struct umbra_mmu *mmu, const struct store *s)
 }
 
 /* An operand across 8-byte words. Not atomic: hardware would lock the bus. */
-static int exchange_split(struct umbra_mmu *mmu, const struct store *s)
+static int exchange_split(struct umbra_mmu_vcpu *vcpu, const struct store *s)
 {
 	u8 seen[16];
 	int ret;
 
 	if (s->len > sizeof(seen))
 		return -EINVAL;
-	ret = umbra_guest_read_atomic(mmu, s->gpa, seen, s->len);
+	ret = umbra_guest_read_atomic(vcpu->mmu, s->gpa, seen, s->len);
 	if (ret)
 		return ret;
 	if (memcmp(seen, s->old, s->len))
 		return -EAGAIN;
-	return umbra_guest_write_atomic(mmu, s->gpa, s->new, s->len);
+	return umbra_guest_write_atomic(vcpu, s->gpa, s->new, s->len);
 }
 
 /* Memory alone. Return: 0, -EAGAIN for another @s->old, -EFAULT when not at hand. */
-static int store_memory(struct umbra_mmu *mmu, const struct store *s)
+static int store_memory(struct umbra_mmu_vcpu *vcpu, const struct store *s)
 {
 	if (!s->old)
-		return umbra_guest_write_atomic(mmu, s->gpa, s->new, s->len);
+		return umbra_guest_write_atomic(vcpu, s->gpa, s->new, s->len);
 	if (s->gpa % sizeof(u64) + s->len <= sizeof(u64))
-		return exchange_inside(mmu, s);
-	return exchange_split(mmu, s);
+		return exchange_inside(vcpu, s);
+	return exchange_split(vcpu, s);
 }
 
 /* The guest's entry no longer leads anywhere. */
@@ -178,8 +178,9 @@ static void resume(struct umbra_mmu *mmu, const struct store *s, bool changed,
 	}
 }
 
-static int store_locked(struct umbra_mmu *mmu, const struct store *s)
+static int store_locked(struct umbra_mmu_vcpu *vcpu, const struct store *s)
 {
+	struct umbra_mmu *mmu = vcpu->mmu;
 	gfn_t gfn = umbra_gpa_to_gfn(s->gpa);
 	struct umbra_memslot *slot = umbra_gfn_to_slot(mmu, gfn);
 	LIST_HEAD(orphans);
@@ -188,10 +189,10 @@ static int store_locked(struct umbra_mmu *mmu, const struct store *s)
 
 	lockdep_assert_held_write(&mmu->lock);
 	if (!slot || !umbra_tracked(slot, gfn))
-		return store_memory(mmu, s);
+		return store_memory(vcpu, s);
 	mmu->stat.mmu_pte_write++;
 	suspend(mmu, s, &dead);
-	ret = store_memory(mmu, s);
+	ret = store_memory(vcpu, s);
 	resume(mmu, s, !ret, &orphans);
 	umbra_shadow_zap_orphans(mmu, &orphans, &dead);
 	umbra_shadow_free_dead(mmu, &dead);
@@ -213,14 +214,15 @@ static int bring_in(struct umbra_mmu *mmu, gpa_t gpa)
 	return ret;
 }
 
-static int store(struct umbra_mmu *mmu, const struct store *s)
+static int store(struct umbra_mmu_vcpu *vcpu, const struct store *s)
 {
+	struct umbra_mmu *mmu = vcpu->mmu;
 	unsigned int tries;
 	int ret;
 
 	for (tries = 0; tries < MAX_TRIES; tries++) {
 		write_lock(&mmu->lock);
-		ret = store_locked(mmu, s);
+		ret = store_locked(vcpu, s);
 		write_unlock(&mmu->lock);
 		if (ret != -EFAULT)
 			return ret;
@@ -240,8 +242,8 @@ int umbra_mmu_guest_write(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, const void *da
 		return 0;
 	/* Without the shadow family nothing depends on what memory holds. */
 	if (!vcpu->mmu->shadow)
-		return umbra_guest_write(vcpu->mmu, gpa, data, len);
-	return store(vcpu->mmu, &s);
+		return umbra_guest_write(vcpu, gpa, data, len);
+	return store(vcpu, &s);
 }
 
 int umbra_mmu_guest_cmpxchg(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, const void *old,
@@ -249,5 +251,5 @@ int umbra_mmu_guest_cmpxchg(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, const void *
 {
 	const struct store s = { .gpa = gpa, .old = old, .new = new, .len = len };
 
-	return store(vcpu->mmu, &s);
+	return store(vcpu, &s);
 }

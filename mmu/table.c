@@ -44,6 +44,15 @@ u64 *umbra_table_alloc_low(struct umbra_mmu *mmu)
 	return table;
 }
 
+u64 *umbra_table_new(struct umbra_mmu *mmu)
+{
+	u64 *table = table_page_alloc();
+
+	if (table)
+		atomic64_add(PAGE_SIZE, &mmu->stat.table_bytes);
+	return table;
+}
+
 void umbra_table_return(struct umbra_mmu_vcpu *vcpu, u64 *table)
 {
 	atomic64_sub(PAGE_SIZE, &vcpu->mmu->stat.table_bytes);

@@ -30,6 +30,9 @@ void umbra_table_free(struct umbra_mmu *mmu, u64 *table);
 /* A zeroed table below 4 GiB, or NULL. Context: may sleep. */
 u64 *umbra_table_alloc_low(struct umbra_mmu *mmu);
 
+/* The same for those without a vCPU: may sleep, NULL without memory. */
+u64 *umbra_table_new(struct umbra_mmu *mmu);
+
 /* Give back a table that was never installed; it is still zeroed. */
 void umbra_table_return(struct umbra_mmu_vcpu *vcpu, u64 *table);
 

@@ -208,7 +208,7 @@ static int WALK(set_flags)(struct umbra_mmu_vcpu *vcpu, enum umbra_guest_paging 
 			new |= GPTE_DIRTY;
 		if (new == old)
 			continue;
-		ret = umbra_guest_cmpxchg(vcpu->mmu, walk->gpte_gpa[level - 1], &old, new,
+		ret = umbra_guest_cmpxchg(vcpu, walk->gpte_gpa[level - 1], &old, new,
 					  sizeof(gpte_t));
 		if (ret == -EAGAIN)
 			return ret;

@@ -71,7 +71,12 @@ static void request_reload(struct umbra_mmu_vcpu *mv)
 	umbra_vcpu_kick(vcpu);
 }
 
+static void set_logging(struct umbra_mmu *mmu)
+{
+}
+
 const struct umbra_cpu_ops umbra_vmx_cpu_ops = {
 	.kick_all = kick_all,
+	.set_logging = set_logging,
 	.request_reload = request_reload,
 };

@@ -11,6 +11,7 @@
 
 struct page;
 struct umbra_mmu;
+struct umbra_mmu_vcpu;
 struct umbra_memslot;
 
 /**
@@ -128,12 +129,17 @@ int umbra_guest_read_atomic(struct umbra_mmu *mmu, gpa_t gpa, void *data, unsign
 
 /**
  * umbra_guest_write() - copy to guest physical memory
+ * @vcpu: on whose behalf; the caller holds mmu->srcu
+ * @gpa: guest physical address; may cross pages and slots
+ * @data: source
+ * @len: bytes
  *
- * As umbra_guest_read(); marks the pages dirty. Read-only slots give -EFAULT.
+ * As umbra_guest_read(); logs the writes. Read-only slots give -EFAULT.
  * Does not inform the write tracker: callers that emulate a guest's write go
  * through umbra_mmu_guest_write().
  */
-int umbra_guest_write(struct umbra_mmu *mmu, gpa_t gpa, const void *data, unsigned int len);
+int umbra_guest_write(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, const void *data,
+		      unsigned int len);
 
 /**
  * umbra_guest_write_atomic() - umbra_guest_write() without sleeping
@@ -144,12 +150,12 @@ int umbra_guest_write(struct umbra_mmu *mmu, gpa_t gpa, const void *data, unsign
  * Return: 0, or -EFAULT when there is no such memory or the host would have to
  * bring it in, or copy it, first.
  */
-int umbra_guest_write_atomic(struct umbra_mmu *mmu, gpa_t gpa, const void *data,
+int umbra_guest_write_atomic(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, const void *data,
 			     unsigned int len);
 
 /**
  * umbra_guest_cmpxchg() - atomic compare-exchange on guest physical memory
- * @mmu: the VM's MMU; the caller holds mmu->srcu
+ * @vcpu: on whose behalf; the caller holds mmu->srcu
  * @gpa: guest physical address, aligned to @len
  * @old: expected value; receives the value found when it differs
  * @new: new value
@@ -158,7 +164,8 @@ int umbra_guest_write_atomic(struct umbra_mmu *mmu, gpa_t gpa, const void *data,
  * Context: may sleep.
  * Return: 0 when exchanged, -EAGAIN when the value differed, -EFAULT.
  */
-int umbra_guest_cmpxchg(struct umbra_mmu *mmu, gpa_t gpa, u64 *old, u64 new, unsigned int len);
+int umbra_guest_cmpxchg(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, u64 *old, u64 new,
+			unsigned int len);
 
 /**
  * umbra_guest_cmpxchg_atomic() - umbra_guest_cmpxchg() without sleeping
@@ -166,16 +173,19 @@ int umbra_guest_cmpxchg(struct umbra_mmu *mmu, gpa_t gpa, u64 *old, u64 new, uns
  * Context: as umbra_guest_write_atomic().
  * Return: 0, -EAGAIN, or -EFAULT also when the host would have to bring it in.
  */
-int umbra_guest_cmpxchg_atomic(struct umbra_mmu *mmu, gpa_t gpa, u64 *old, u64 new,
+int umbra_guest_cmpxchg_atomic(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, u64 *old, u64 new,
 			       unsigned int len);
 
 /**
  * umbra_mark_dirty() - log a write to a guest frame
- * @slot: the slot that holds @gfn
+ * @vcpu: who writes, or is written for; called by its thread
+ * @slot: the slot that holds @gfn, umbra_memslot_logged()
  * @gfn: guest frame number
  *
- * Context: any; atomic bit operation.
+ * After the write or before the right to make it is given: never between.
+ *
+ * Context: any, also with interrupts off.
  */
-void umbra_mark_dirty(struct umbra_memslot *slot, gfn_t gfn);
+void umbra_mark_dirty(struct umbra_mmu_vcpu *vcpu, const struct umbra_memslot *slot, gfn_t gfn);
 
 #endif /* _UMBRA_HOSTMEM_H */

@@ -11,6 +11,7 @@
 #define _UMBRA_MEMSLOT_H
 
 #include <linux/interval_tree.h>
+#include <linux/kvm.h>
 #include <linux/rbtree.h>
 #include <umbra/types.h>
 
@@ -34,7 +35,8 @@ struct umbra_memslot_node {
  * @hva: host virtual address of the first byte
  * @flags: KVM_MEM_* as given by user space
  * @id: slot number of user space (address space 0 only)
- * @dirty_bitmap: one bit per page when KVM_MEM_LOG_DIRTY_PAGES is set
+ * @dirty_bitmap: one bit per page when KVM_MEM_LOG_DIRTY_PAGES is set and the
+ *        VM has no dirty rings
  * @rmap: per page, the sptes of the shadow family that map it (guarded by
  *        mmu_lock for write); NULL until the VM first shadows a table
  * @track: per page, how many shadow pages ask for write protection (mmu_lock
@@ -172,6 +174,12 @@ struct umbra_memslot *umbra_memslots_next_hva(struct umbra_memslots *slots,
 static inline bool umbra_memslot_has(const struct umbra_memslot *slot, gfn_t gfn)
 {
 	return gfn >= slot->base_gfn && gfn - slot->base_gfn < slot->npages;
+}
+
+/* Are writes to the slot logged, in a bitmap or in rings? */
+static inline bool umbra_memslot_logged(const struct umbra_memslot *slot)
+{
+	return slot->flags & KVM_MEM_LOG_DIRTY_PAGES;
 }
 
 static inline hva_t umbra_memslot_hva(const struct umbra_memslot *slot, gfn_t gfn)

@@ -118,12 +118,17 @@ struct umbra_paging_state {
  * @kick_all: make every vCPU of the VM leave guest mode, wait until each has
  *	been seen outside. Called without mmu_lock or with it held for write;
  *	must not sleep. After it, a vCPU compares its tlb_gen with the VM's
- *	before it enters again.
+ *	before it enters again, and what the CPU had logged for it by then has
+ *	gone through umbra_mmu_log_gpas().
+ * @set_logging: @mmu->nr_logged has become zero, or is no longer: each vCPU looks
+ *	at it before it enters the guest again. Only with umbra_mmu_caps.pml; must
+ *	not sleep.
  * @request_reload: ask one vCPU to call umbra_mmu_load() before it enters again
  *	(its root was zapped). Any context.
  */
 struct umbra_cpu_ops {
 	void (*kick_all)(struct umbra_mmu *mmu);
+	void (*set_logging)(struct umbra_mmu *mmu);
 	void (*request_reload)(struct umbra_mmu_vcpu *vcpu);
 };
 
@@ -178,6 +183,8 @@ struct umbra_mmu_vcpu_stat {
  * @invalidate_end: first hva after it
  * @ept_root: hpa of the level-4 EPT table, INVALID_PAGE when none
  * @ept_pages: number of EPT table pages
+ * @nr_logged: slots whose writes are logged, among those published and those
+ *	about to be (slots_lock)
  * @shadow: state of the shadow family, NULL until first used
  * @retiring: slot that is being deleted, see umbra_mmu_slot_retire()
  * @vcpus: vCPUs by index, for tracking of roots (@lock)
@@ -203,6 +210,7 @@ struct umbra_mmu {
 
 	hpa_t ept_root;
 	atomic_long_t ept_pages;
+	unsigned int nr_logged;
 	struct umbra_shadow *shadow;
 	struct umbra_memslot *retiring;
 
@@ -283,12 +291,15 @@ struct umbra_mmu_vcpu {
  * @ept_ad: EPT accessed and dirty flags
  * @ept_2m: 2 MiB EPT leaves
  * @ept_1g: 1 GiB EPT leaves
+ * @pml: page-modification logging: while mmu->nr_logged is not zero, CPUs log
+ *	each frame whose dirty flag they set in an EPT leaf
  * @host_maxphyaddr: bits
  */
 struct umbra_mmu_caps {
 	bool ept_ad;
 	bool ept_2m;
 	bool ept_1g;
+	bool pml;
 	u8 host_maxphyaddr;
 };
 
@@ -540,19 +551,72 @@ void umbra_mmu_zap_gfns(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t
 			gfn_t end);
 
 /**
- * umbra_mmu_write_protect_slot() - remove write rights of a slot's mappings
- *
- * For a slot that becomes dirty-logged. Flushes.
+ * umbra_eager_page_split - parameter eager_page_split=: when logging of a slot
+ *	starts, split its large leaves at once rather than one by one as they are
+ *	written to
  */
-void umbra_mmu_write_protect_slot(struct umbra_mmu *mmu, struct umbra_memslot *slot);
+extern bool umbra_eager_page_split;
 
 /**
- * umbra_mmu_write_protect_dirty() - the same for frames that were written to
- * @slot: is dirty-logged
- * @dirty: a bit per frame of the slot, taken out of slot->dirty_bitmap
+ * umbra_mmu_log_begin() - a logged slot is about to be published
+ * umbra_mmu_log_end() - and one has gone
+ *
+ * Between the two every CPU logs. Context: slots_lock held.
  */
-void umbra_mmu_write_protect_dirty(struct umbra_mmu *mmu, struct umbra_memslot *slot,
-				   const unsigned long *dirty);
+void umbra_mmu_log_begin(struct umbra_mmu *mmu);
+void umbra_mmu_log_end(struct umbra_mmu *mmu);
+
+/**
+ * umbra_mmu_log_start() - from now on writes to a slot that was not logged are
+ * @slot: published; user space has been told of none of its frames
+ *
+ * When it returns no vCPU can write to the slot without a trace in the log.
+ *
+ * Context: slots_lock held; takes mmu->lock; may sleep.
+ */
+void umbra_mmu_log_start(struct umbra_mmu *mmu, struct umbra_memslot *slot);
+
+/**
+ * umbra_mmu_log_again() - the same for frames that are about to be reported
+ * @slot: is logged
+ * @dirty: a bit per frame of the slot, taken out of the log before the call
+ * @first: first frame, from the slot's start, that may have a bit; a multiple
+ *	of BITS_PER_LONG
+ * @nr: how many frames from there on
+ *
+ * Does not flush: for several calls in a row, umbra_mmu_flush() after the last.
+ *
+ * Context: slots_lock held; takes mmu->lock; may sleep.
+ */
+void umbra_mmu_log_again(struct umbra_mmu *mmu, struct umbra_memslot *slot,
+			 const unsigned long *dirty, unsigned long first, unsigned long nr);
+
+/**
+ * umbra_mmu_log_stop() - writes to a slot are no longer logged
+ * @slot: published
+ *
+ * Lets what was mapped in small pages for the log become large again.
+ *
+ * Context: slots_lock held; takes mmu->lock; may sleep.
+ */
+void umbra_mmu_log_stop(struct umbra_mmu *mmu, struct umbra_memslot *slot);
+
+/**
+ * umbra_mmu_log_sync() - bring into the log what CPUs have noted by themselves
+ *
+ * Every write that was made before the call is in the log when it returns.
+ */
+void umbra_mmu_log_sync(struct umbra_mmu *mmu);
+
+/**
+ * umbra_mmu_log_gpas() - what a CPU has noted by itself
+ * @vcpu: for which it did
+ * @gpa: guest physical addresses, aligned or not
+ * @nr: how many
+ *
+ * Context: mmu->srcu held for read; also with interrupts off.
+ */
+void umbra_mmu_log_gpas(struct umbra_mmu_vcpu *vcpu, const u64 *gpa, unsigned int nr);
 
 /*
  * mmu_notifier side. The caller (core/notifier.c) holds mmu->srcu, has found

@@ -216,17 +216,15 @@ void umbra_hostpages_put(struct umbra_hostpage *hp, unsigned int nr, u32 dirty)
 }
 
 /* One page's worth. The caller has checked nothing. */
-static int access_page(struct umbra_mmu *mmu, gpa_t gpa, bool write)
+static int access_page(gpa_t gpa, bool write)
 {
 	struct umbra_memslot *slot;
 	int page = gfn_to_page(umbra_gpa_to_gfn(gpa), false, &slot);
 
 	if (page < 0 || (write && slot->flags & KVM_MEM_READONLY))
 		return -EFAULT;
-	bring_in(page, write);
 	/* As copy_to_user() would do it. */
-	if (write)
-		umbra_mark_dirty(slot, umbra_gpa_to_gfn(gpa));
+	bring_in(page, write);
 	return page;
 }
 
@@ -238,7 +236,7 @@ int umbra_guest_read(struct umbra_mmu *mmu, gpa_t gpa, void *data, unsigned int 
 		int page;
 
 		interfere(true);
-		page = access_page(mmu, gpa, false);
+		page = access_page(gpa, false);
 		if (page < 0)
 			return -EFAULT;
 		memcpy(data, &ram[page][offset_in_page(gpa)], n);
@@ -261,16 +259,26 @@ int umbra_guest_read_atomic(struct umbra_mmu *mmu, gpa_t gpa, void *data, unsign
 	return 0;
 }
 
-int umbra_guest_write(struct umbra_mmu *mmu, gpa_t gpa, const void *data, unsigned int len)
+static void log_write(struct umbra_mmu_vcpu *vcpu, gpa_t gpa)
 {
-	check_sleepable(mmu);
+	struct umbra_memslot *slot = umbra_gfn_to_slot(vcpu->mmu, umbra_gpa_to_gfn(gpa));
+
+	if (umbra_memslot_logged(slot))
+		umbra_mark_dirty(vcpu, slot, umbra_gpa_to_gfn(gpa));
+}
+
+int umbra_guest_write(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, const void *data,
+		      unsigned int len)
+{
+	check_sleepable(vcpu->mmu);
 	while (len) {
 		unsigned int n = min_t(unsigned int, len, PAGE_SIZE - offset_in_page(gpa));
-		int page = access_page(mmu, gpa, true);
+		int page = access_page(gpa, true);
 
 		if (page < 0)
 			return -EFAULT;
 		history_write(page, offset_in_page(gpa), data, n);
+		log_write(vcpu, gpa);
 		interfere(true);
 		gpa += n;
 		data = (u8 *)data + n;
@@ -280,7 +288,7 @@ int umbra_guest_write(struct umbra_mmu *mmu, gpa_t gpa, const void *data, unsign
 }
 
 /* Is the page at hand for writing? */
-static bool can_write(struct umbra_mmu *mmu, gpa_t gpa)
+static bool can_write(gpa_t gpa)
 {
 	struct umbra_memslot *slot;
 	int page = gfn_to_page(umbra_gpa_to_gfn(gpa), false, &slot);
@@ -289,26 +297,28 @@ static bool can_write(struct umbra_mmu *mmu, gpa_t gpa)
 	       !host_page[page].write_protected;
 }
 
-int umbra_guest_write_atomic(struct umbra_mmu *mmu, gpa_t gpa, const void *data,
+int umbra_guest_write_atomic(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, const void *data,
 			     unsigned int len)
 {
-	WARN_ON(!srcu_read_lock_held(&mmu->srcu));
+	WARN_ON(!srcu_read_lock_held(&vcpu->mmu->srcu));
 	WARN_ON(offset_in_page(gpa) + len > PAGE_SIZE);
-	if (!can_write(mmu, gpa))
+	if (!can_write(gpa))
 		return -EFAULT;
 	interfere_inside();
-	history_write(access_page(mmu, gpa, true), offset_in_page(gpa), data, len);
+	history_write(access_page(gpa, true), offset_in_page(gpa), data, len);
+	log_write(vcpu, gpa);
 	interfere_inside();
 	return 0;
 }
 
-static int exchange(struct umbra_mmu *mmu, gpa_t gpa, u64 *old, u64 new, unsigned int len)
+static int exchange(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, u64 *old, u64 new,
+		    unsigned int len)
 {
 	u64 found = 0;
 	int page;
 
 	WARN_ON(gpa % len);
-	page = access_page(mmu, gpa, true);
+	page = access_page(gpa, true);
 	if (page < 0)
 		return -EFAULT;
 	memcpy(&found, &ram[page][offset_in_page(gpa)], len);
@@ -317,34 +327,36 @@ static int exchange(struct umbra_mmu *mmu, gpa_t gpa, u64 *old, u64 new, unsigne
 		return -EAGAIN;
 	}
 	history_write(page, offset_in_page(gpa), &new, len);
+	log_write(vcpu, gpa);
 	return 0;
 }
 
-int umbra_guest_cmpxchg(struct umbra_mmu *mmu, gpa_t gpa, u64 *old, u64 new, unsigned int len)
+int umbra_guest_cmpxchg(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, u64 *old, u64 new,
+			unsigned int len)
 {
-	check_sleepable(mmu);
+	check_sleepable(vcpu->mmu);
 	interfere(true);
-	return exchange(mmu, gpa, old, new, len);
+	return exchange(vcpu, gpa, old, new, len);
 }
 
-int umbra_guest_cmpxchg_atomic(struct umbra_mmu *mmu, gpa_t gpa, u64 *old, u64 new,
+int umbra_guest_cmpxchg_atomic(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, u64 *old, u64 new,
 			       unsigned int len)
 {
 	int ret;
 
-	WARN_ON(!srcu_read_lock_held(&mmu->srcu));
-	if (!can_write(mmu, gpa))
+	WARN_ON(!srcu_read_lock_held(&vcpu->mmu->srcu));
+	if (!can_write(gpa))
 		return -EFAULT;
 	interfere_inside();
-	ret = exchange(mmu, gpa, old, new, len);
+	ret = exchange(vcpu, gpa, old, new, len);
 	interfere_inside();
 	return ret;
 }
 
-void umbra_mark_dirty(struct umbra_memslot *slot, gfn_t gfn)
+void umbra_mark_dirty(struct umbra_mmu_vcpu *vcpu, const struct umbra_memslot *slot, gfn_t gfn)
 {
-	if (slot->dirty_bitmap)
-		set_bit(gfn - slot->base_gfn, slot->dirty_bitmap);
+	WARN_ON(!umbra_memslot_logged(slot));
+	set_bit(gfn - slot->base_gfn, slot->dirty_bitmap);
 }
 
 /* ---- the notifier, as core/notifier.c ---- */
@@ -544,6 +556,8 @@ int slot_create(int id, u32 flags)
 	}
 	for (unsigned int i = 0; i < plan->npages; i++)
 		history_forget_page(plan->first_page + i);
+	if (umbra_memslot_logged(slot))
+		umbra_mmu_log_begin(&machine.mmu);
 	publish(NULL, slot);
 	machine.slot[id] = slot;
 	return 0;
@@ -559,6 +573,8 @@ void slot_delete(int id)
 	/* Other CPUs run on; the host may take pages away even now. */
 	interfere(true);
 	umbra_mmu_zap_gfns(&machine.mmu, slot, slot->base_gfn, slot->base_gfn + slot->npages);
+	if (umbra_memslot_logged(slot))
+		umbra_mmu_log_end(&machine.mmu);
 	slot_free(slot);
 	for (unsigned int i = 0; i < slot_plan[id].npages; i++)
 		history_forget_page(slot_plan[id].first_page + i);
@@ -575,13 +591,15 @@ void slot_log_dirty(int id, bool on)
 	slot->flags &= ~KVM_MEM_LOG_DIRTY_PAGES;
 	slot->flags |= on ? KVM_MEM_LOG_DIRTY_PAGES : 0;
 	slot->dirty_bitmap = on ? new_bitmap(slot) : NULL;
+	if (on)
+		umbra_mmu_log_begin(&machine.mmu);
 	publish(old, slot);
 	machine.slot[id] = slot;
 	if (on) {
-		int idx = srcu_read_lock(&machine.mmu.srcu);
-
-		umbra_mmu_write_protect_slot(&machine.mmu, slot);
-		srcu_read_unlock(&machine.mmu.srcu, idx);
+		umbra_mmu_log_start(&machine.mmu, slot);
+	} else {
+		umbra_mmu_log_end(&machine.mmu);
+		umbra_mmu_log_stop(&machine.mmu, slot);
 	}
 	free(old->dirty_bitmap);
 	free(old);
@@ -599,7 +617,8 @@ void slot_harvest_dirty(int id)
 	machine.harvesting = true;
 	interfere(true);
 	machine.harvesting = false;
-	umbra_mmu_write_protect_dirty(&machine.mmu, slot, log + longs);
+	umbra_mmu_log_again(&machine.mmu, slot, log + longs, 0, slot->npages);
+	umbra_mmu_flush(&machine.mmu);
 	srcu_read_unlock(&machine.mmu.srcu, idx);
 }
 

@@ -73,7 +73,7 @@ static void populate(int id)
 	int idx = srcu_read_lock(&mmu->srcu);
 
 	for (unsigned int i = 0; i < slot_plan[id].npages; i++)
-		if (umbra_guest_write(mmu, (slot_plan[id].base + i) << 12, &byte, 1))
+		if (umbra_guest_write(&cpu->v, (slot_plan[id].base + i) << 12, &byte, 1))
 			violation("cannot write");
 	srcu_read_unlock(&mmu->srcu, idx);
 }

@@ -34,6 +34,8 @@ static inline type pre##_sub_return(type i, var_t *v)				\
 { return __atomic_sub_fetch(&v->counter, i, __ATOMIC_SEQ_CST); }		\
 static inline type pre##_inc_return(var_t *v) { return pre##_add_return(1, v); }	\
 static inline type pre##_dec_return(var_t *v) { return pre##_sub_return(1, v); }	\
+static inline void pre##_andnot(type i, var_t *v)				\
+{ __atomic_fetch_and(&v->counter, ~i, __ATOMIC_RELAXED); }			\
 static inline bool pre##_dec_and_test(var_t *v) { return !pre##_sub_return(1, v); }	\
 static inline bool pre##_try_cmpxchg(var_t *v, type *old, type new)		\
 { return __atomic_compare_exchange_n(&v->counter, old, new, false,		\

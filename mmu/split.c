@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Large leaves of the EPT tree into small ones, and the way back.
+ *
+ *	level 2	 [ leaf, 2 MiB ]   ->	[ link ]
+ *					   |
+ *	level 1				[ leaf | leaf | ... | leaf ]
+ *
+ * Splitting changes no translation and no right, so that there is no debt: who
+ * takes something from a small leaf later has one of his own.
+ */
+#include <linux/sched.h>
+#include "dirty.h"
+#include "ept.h"
+#include "fault.h"
+#include "tlb.h"
+
+static const struct umbra_format *const fmt = &umbra_format_ept;
+
+/* The first of the leaves that take the place of @old. */
+static u64 first_part(u64 old, unsigned int level)
+{
+	return old & ~(level == 2 ? EPT_LARGE : SPTE_1G);
+}
+
+bool umbra_ept_split_leaf(struct umbra_mmu *mmu, u64 *sptep, u64 old, unsigned int level,
+			  u64 *table)
+{
+	u64 part = first_part(old, level);
+	u64 step = umbra_level_frames(level - 1) << UMBRA_PAGE_SHIFT;
+	unsigned int i;
+
+	lockdep_assert_held(&mmu->lock);
+	for (i = 0; i < TABLE_ENTRIES; i++)
+		table[i] = part + i * step;
+	if (cmpxchg64(sptep, old, umbra_spte_link(fmt, umbra_table_pa(table))) != old)
+		return false;
+	atomic_long_inc(&mmu->ept_pages);
+	atomic64_dec(umbra_ept_pages_of(mmu, old));
+	atomic64_add(TABLE_ENTRIES, umbra_ept_pages_of(mmu, part));
+	return true;
+}
+
+/*
+ * Split until a table is needed and there is none, or @end is reached. Return:
+ * where to go on. Context: mmu_lock held for write.
+ */
+static gfn_t split_some(struct umbra_mmu *mmu, gfn_t gfn, gfn_t end, u64 **table)
+{
+	unsigned int level;
+	u64 *sptep, spte;
+
+	while (gfn < end) {
+		sptep = umbra_ept_find(mmu, gfn, 2, &level);
+		spte = READ_ONCE(*sptep);
+		if (!umbra_spte_present(fmt, spte) || !umbra_spte_leaf(spte)) {
+			gfn = umbra_level_base(gfn, level) + umbra_level_frames(level);
+			cond_resched_rwlock_write(&mmu->lock);
+			continue;
+		}
+		if (!*table)
+			break;
+		if (umbra_ept_split_leaf(mmu, sptep, spte, level, *table))
+			*table = NULL;
+	}
+	return gfn;
+}
+
+void umbra_ept_split(struct umbra_mmu *mmu, gfn_t start, gfn_t end)
+{
+	u64 *table = NULL;
+
+	end = min_t(gfn_t, end, umbra_level_frames(fmt->levels + 1));
+	while (start < end &&
+	       (atomic64_read(&mmu->stat.pages_2m) || atomic64_read(&mmu->stat.pages_1g))) {
+		write_lock(&mmu->lock);
+		start = split_some(mmu, start, end, &table);
+		write_unlock(&mmu->lock);
+		if (start >= end)
+			break;
+		table = umbra_table_new(mmu);
+		if (!table)
+			return;
+	}
+	if (table)
+		umbra_table_free(mmu, table);
+}
+
+/* Does the block of @gfn hang on a table that a leaf could replace? */
+static bool collapsible(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn,
+			unsigned int *level)
+{
+	const struct umbra_target t = { .slot = slot, .gfn = gfn };
+	unsigned int found;
+	u64 *sptep;
+
+	*level = umbra_ept_choose_level(&t);
+	if (*level == 1)
+		return false;
+	sptep = umbra_ept_find(mmu, gfn, *level, &found);
+	return found == *level && umbra_spte_present(fmt, *sptep) && !umbra_spte_leaf(*sptep);
+}
+
+void umbra_ept_collapse(struct umbra_mmu *mmu, struct umbra_memslot *slot)
+{
+	gfn_t gfn = slot->base_gfn, end = gfn + slot->npages, next;
+	struct umbra_table_list dead = { };
+	unsigned int level;
+
+	end = min_t(gfn_t, end, umbra_level_frames(fmt->levels + 1));
+	write_lock(&mmu->lock);
+	for (; gfn < end && mmu->ept_root != INVALID_PAGE; gfn = next) {
+		u64 *sptep = umbra_ept_find(mmu, gfn, 2, &level);
+
+		next = umbra_level_base(gfn, level) + umbra_level_frames(level);
+		if (!umbra_spte_present(fmt, *sptep))
+			continue;
+		if (collapsible(mmu, slot, gfn, &level)) {
+			gfn = umbra_level_base(gfn, level);
+			next = gfn + umbra_level_frames(level);
+			umbra_ept_zap_tables(mmu, gfn, next, &dead);
+		}
+		cond_resched_rwlock_write(&mmu->lock);
+	}
+	write_unlock(&mmu->lock);
+	umbra_ept_free_dead(mmu, &dead);
+}
