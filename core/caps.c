@@ -57,6 +57,8 @@ long umbra_check_extension(struct umbra_call *call)
 		return 1;
 	case KVM_CAP_PRE_FAULT_MEMORY:
 		return prefaults(call->vm);
+	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2:
+		return UMBRA_LOG_FLAGS;
 	case KVM_CAP_MCE:
 		return UMBRA_MAX_MCE_BANKS;
 	case KVM_CAP_ADJUST_CLOCK:
@@ -103,7 +105,12 @@ long umbra_vm_enable_cap(struct umbra_call *call)
 
 	if (cap->flags)
 		return -EINVAL;
-	if (cap->cap == UMBRA_CAP_PAGING_MODE)
+	switch (cap->cap) {
+	case UMBRA_CAP_PAGING_MODE:
 		return set_paging_mode(call->vm, cap);
-	return -EINVAL;
+	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2:
+		return umbra_dirty_set_manual(call->vm, cap);
+	default:
+		return -EINVAL;
+	}
 }

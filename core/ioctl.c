@@ -64,6 +64,7 @@ static const struct ioctl_row system_rows[] = {
 static const struct ioctl_row vm_rows[] = {
 	{ KVM_SET_USER_MEMORY_REGION, UMBRA_LOCK_SLOTS, umbra_slots_set_region },
 	{ KVM_GET_DIRTY_LOG, UMBRA_LOCK_SLOTS, umbra_dirty_get_log },
+	{ KVM_CLEAR_DIRTY_LOG, UMBRA_LOCK_SLOTS, umbra_dirty_clear_log },
 	{ KVM_CREATE_VCPU, UMBRA_LOCK_VM | UMBRA_LOCK_SLOTS, umbra_vcpu_create },
 	{ KVM_CHECK_EXTENSION, 0, umbra_check_extension },
 	{ KVM_ENABLE_CAP, UMBRA_LOCK_VM | UMBRA_LOCK_SLOTS, umbra_vm_enable_cap },
