@@ -53,6 +53,7 @@ long umbra_check_extension(struct umbra_call *call)
 	case KVM_CAP_REINJECT_CONTROL:
 	case KVM_CAP_SET_BOOT_CPU_ID:
 	case KVM_CAP_TSC_DEADLINE_TIMER:
+	case KVM_CAP_MEMORY_FAULT_INFO:
 	case UMBRA_CAP_PAGING_MODE:
 		return 1;
 	case KVM_CAP_PRE_FAULT_MEMORY:

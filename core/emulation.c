@@ -44,9 +44,11 @@ static enum umbra_emu_access op_translate(struct umbra_emu *emu, u64 gva, bool w
 }
 
 /* The memory behind a slot cannot be had: KVM_RUN reports it. */
-static enum umbra_emu_access broken(struct umbra_emu *emu, int error)
+static enum umbra_emu_access broken(struct umbra_emu *emu, u64 gpa, int error)
 {
-	emu_to_vcpu(emu)->emu_error = error;
+	struct umbra_vcpu *vcpu = emu_to_vcpu(emu);
+
+	vcpu->emu_error = umbra_vcpu_memory_fault(vcpu, gpa, error);
 	return UMBRA_EMU_ACC_RETRY;
 }
 
@@ -57,7 +59,7 @@ static enum umbra_emu_access op_read(struct umbra_emu *emu, u64 gpa, void *buf,
 
 	if (!umbra_gfn_to_slot(mmu, umbra_gpa_to_gfn(gpa)))
 		return UMBRA_EMU_ACC_MMIO;
-	return umbra_guest_read(mmu, gpa, buf, len) ? broken(emu, -EFAULT) : UMBRA_EMU_ACC_OK;
+	return umbra_guest_read(mmu, gpa, buf, len) ? broken(emu, gpa, -EFAULT) : UMBRA_EMU_ACC_OK;
 }
 
 static enum umbra_emu_access op_fetch(struct umbra_emu *emu, u64 gva, void *buf,
@@ -88,7 +90,7 @@ static enum umbra_emu_access op_write(struct umbra_emu *emu, u64 gpa, const void
 		return UMBRA_EMU_ACC_MMIO;
 	ret = umbra_mmu_guest_write(mv, gpa, buf, len);
 	if (ret)
-		return broken(emu, ret);
+		return broken(emu, gpa, ret);
 	/* A table that is being overwritten is let go; the guest can do the rest. */
 	emu->yield = vcpu->emu_tracked && !umbra_mmu_tracked(mv->mmu, umbra_gpa_to_gfn(gpa));
 	return UMBRA_EMU_ACC_OK;
@@ -110,7 +112,7 @@ static enum umbra_emu_access op_cmpxchg(struct umbra_emu *emu, u64 gpa, const vo
 	ret = umbra_mmu_guest_cmpxchg(mv, gpa, old, new, len);
 	if (ret == -EAGAIN)
 		return UMBRA_EMU_ACC_MISMATCH;
-	return ret ? broken(emu, ret) : UMBRA_EMU_ACC_OK;
+	return ret ? broken(emu, gpa, ret) : UMBRA_EMU_ACC_OK;
 }
 
 static void op_segment(struct umbra_emu *emu, enum umbra_emu_seg seg,

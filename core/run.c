@@ -133,6 +133,8 @@ static int run_loaded(struct umbra_vcpu *vcpu)
 	struct kvm_run *run = vcpu->run;
 	int r;
 
+	/* Not to be taken for the reason of an error. */
+	run->exit_reason = KVM_EXIT_UNKNOWN;
 	if (!vcpu->lapic) {
 		u64 cr8 = READ_ONCE(run->cr8);
 

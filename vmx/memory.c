@@ -112,7 +112,7 @@ static int finish_fault(struct vmx_vcpu *vmx, const struct umbra_fault *fault, i
 	case UMBRA_FAULT_EMULATE:
 		return emulate_fault(vmx, fault);
 	default:
-		return r;
+		return umbra_vcpu_memory_fault(&vmx->vcpu, fault->gpa, r);
 	}
 }
 

@@ -231,6 +231,18 @@ void umbra_vcpu_take_signals(struct umbra_vcpu *vcpu);
 struct kvm_cpuid_entry2 *umbra_vcpu_cpuid(struct umbra_vcpu *vcpu, u32 function, u32 index);
 
 /**
+ * umbra_vcpu_memory_fault() - the host's memory behind a guest address cannot be had
+ * @gpa: guest-physical address
+ * @error: why
+ *
+ * Describes it to user space; sends SIGBUS for memory that is bad.
+ * Context: the vCPU's thread in KVM_RUN; mmu.srcu held.
+ * Return: what the handler of the exit returns: @error, or 1 when a signal is
+ * pending, which ends KVM_RUN by itself.
+ */
+int umbra_vcpu_memory_fault(struct umbra_vcpu *vcpu, gpa_t gpa, int error);
+
+/**
  * umbra_vcpu_run() - KVM_RUN
  *
  * core/run.c (the run loop). Context: vcpu->mutex held, vCPU not loaded.

@@ -33,4 +33,22 @@ struct kvm_pre_fault_memory {
 };
 #endif
 
+/*
+ * KVM_RUN fails with EFAULT or EHWPOISON and this exit reason, which kernels before
+ * 6.7 do not define, when memory behind a slot cannot be had. In struct kvm_run it
+ * is where the union of all exits' data begins.
+ */
+#ifndef KVM_EXIT_MEMORY_FAULT
+#define KVM_EXIT_MEMORY_FAULT		39
+#endif
+#ifndef KVM_CAP_MEMORY_FAULT_INFO
+#define KVM_CAP_MEMORY_FAULT_INFO	232
+#endif
+
+struct umbra_memory_fault {
+	__u64 flags;
+	__u64 gpa;
+	__u64 size;
+};
+
 #endif /* _UAPI_LINUX_UMBRA_H */
