@@ -5,6 +5,7 @@
 #include <linux/errno.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
+#include <linux/slab.h>
 #include <linux/vmalloc.h>
 #include "ept.h"
 #include "shadow.h"
@@ -28,17 +29,25 @@ u64 umbra_slots_pages(struct umbra_mmu *mmu)
 	return slots ? slots->npages : 0;
 }
 
+static void *alloc_array(const struct umbra_memslot *slot, size_t size)
+{
+	/* User space may ask for more than there is: that is no news for the log. */
+	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
+
+	/* Small slots come by the thousand: not a page for each. */
+	if (slot->npages <= PAGE_SIZE / 2 / size)
+		return kcalloc(slot->npages, size, gfp);
+	return __vcalloc(slot->npages, size, gfp);
+}
+
 static int alloc_arrays(struct umbra_memslot *slot)
 {
-	struct umbra_rmap_head *rmap;
-	u16 *track;
+	struct umbra_rmap_head *rmap = alloc_array(slot, sizeof(*rmap));
+	u16 *track = alloc_array(slot, sizeof(*track));
 
-	/* User space may ask for more than there is: that is no news for the log. */
-	rmap = __vcalloc(slot->npages, sizeof(*rmap), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	track = __vcalloc(slot->npages, sizeof(*track), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!rmap || !track) {
-		vfree(rmap);
-		vfree(track);
+		kvfree(rmap);
+		kvfree(track);
 		return -ENOMEM;
 	}
 	slot->rmap = rmap;
@@ -64,8 +73,8 @@ void umbra_mmu_slot_free(struct umbra_memslot *slot)
 	for (i = 0; i < slot->npages; i++)
 		if (slot->rmap[i].val)
 			umbra_rmap_clear(&slot->rmap[i]);
-	vfree(slot->rmap);
-	vfree(slot->track);
+	kvfree(slot->rmap);
+	kvfree(slot->track);
 	slot->rmap = NULL;
 	slot->track = NULL;
 }
