@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The host side of the guest image. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
@@ -18,6 +19,13 @@ const struct payload payloads[] = {
 };
 
 const unsigned int n_payloads = ARRAY_SIZE(payloads);
+
+static int call_slot_delete(struct guest *guest)
+{
+	u32 slot = 1 + (guest->ctl->arg[0] - GUEST_ALIAS_GPA) / GUEST_SLOT_SIZE;
+
+	return uvmm_slot(&guest->vm, slot, 0, 0, NULL, 0) ? GUEST_FAILED : 0;
+}
 
 static int call_dontneed(struct guest *guest)
 {
@@ -64,6 +72,8 @@ static int serve_call(struct guest_cpu *cpu, u32 nr)
 		return 0;
 	case CALL_DONTNEED:
 		return call_dontneed(guest);
+	case CALL_SLOT_DELETE:
+		return call_slot_delete(guest);
 	case CALL_IRQ:
 		cpu->irq = guest->ctl->arg[0];
 		cpu->irq_wanted = true;
@@ -213,20 +223,66 @@ static void *huge_memory(struct guest *guest, u64 size)
 	return hva;
 }
 
+/* @nr slots of @size from GUEST_ALIAS_GPA on, for memory that is shown again and again. */
+static int add_slots(struct guest *guest, unsigned int nr, u64 size, char *memory, u64 len)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; !ret && i < nr; i++)
+		ret = uvmm_slot(&guest->vm, 1 + i, GUEST_ALIAS_GPA + i * size, size,
+				memory + i * size % len, 0);
+	return ret;
+}
+
+/* Of each step its first page is there, and nothing around it. */
+static int sparse_memory(struct guest *guest)
+{
+	char *memory = mmap(NULL, GUEST_FEW_SIZE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	u64 i;
+
+	if (memory == MAP_FAILED)
+		return -errno;
+	guest->sparse = memory;
+	madvise(memory, GUEST_FEW_SIZE, MADV_NOHUGEPAGE);
+	for (i = 0; i < GUEST_FEW_SIZE; i += GUEST_MOST_STEP)
+		*(volatile char *)(memory + i) = 0;
+	return 0;
+}
+
+static unsigned int most_slots = GUEST_MOST;
+
+void guest_use_slots(unsigned int nr)
+{
+	most_slots = nr;
+}
+
 static int add_memory(struct guest *guest)
 {
-	struct uvmm_vm *vm = &guest->vm;
-	unsigned int i;
+	u32 flags = guest->payload->flags;
+	char *end;
 	int ret;
 
-	ret = uvmm_mem_add(vm, 0, 0, GUEST_MEM_SIZE, huge_memory(guest, GUEST_MEM_SIZE), 0);
-	if (ret || !(guest->payload->flags & PAYLOAD_ALIAS))
+	ret = uvmm_mem_add(&guest->vm, 0, 0, GUEST_MEM_SIZE, huge_memory(guest, GUEST_MEM_SIZE),
+			   0);
+	if (ret)
 		return ret;
-	for (i = 0; !ret && i < GUEST_ALIASES; i++)
-		ret = uvmm_mem_add(vm, 1 + i, GUEST_ALIAS_GPA + i * GUEST_ALIAS_SIZE,
-				   GUEST_ALIAS_SIZE,
-				   vm->mem[0].hva + GUEST_MEM_SIZE - GUEST_ALIAS_SIZE, 0);
-	return ret;
+	end = guest->vm.mem[0].hva + GUEST_MEM_SIZE;
+	if (flags & PAYLOAD_ALIAS)
+		return add_slots(guest, GUEST_ALIASES, GUEST_ALIAS_SIZE, end - GUEST_ALIAS_SIZE,
+				 GUEST_ALIAS_SIZE);
+	if (flags & PAYLOAD_SLOTS)
+		return add_slots(guest, GUEST_SLOTS, GUEST_SLOT_SIZE, end - GUEST_SLOT_SIZE,
+				 GUEST_SLOT_SIZE);
+	if (!(flags & (PAYLOAD_SLOTS_FEW | PAYLOAD_SLOTS_MOST)))
+		return 0;
+	ret = sparse_memory(guest);
+	if (ret)
+		return ret;
+	if (flags & PAYLOAD_SLOTS_FEW)
+		return add_slots(guest, 4, GUEST_FEW_SIZE, guest->sparse, GUEST_FEW_SIZE);
+	return add_slots(guest, most_slots, GUEST_MOST_SIZE, guest->sparse, GUEST_FEW_SIZE);
 }
 
 int guest_create(struct guest *guest, const char *node, enum uvmm_paging paging,
@@ -255,6 +311,7 @@ int guest_create(struct guest *guest, const char *node, enum uvmm_paging paging,
 	guest->ctl->payload = payload - payloads;
 	guest->ctl->n_cpus = n_cpus;
 	guest->ctl->ops = payload->ops;
+	guest->ctl->arg[0] = most_slots;
 	return 0;
 }
 
@@ -282,11 +339,23 @@ static void note_exit(struct guest_cpu *cpu)
 		cpu->rip = regs.rip;
 }
 
+/* Where there are fewer CPUs the scheduler does as it likes. */
+static void pin(unsigned int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
 static void *run_cpu(void *arg)
 {
 	struct guest_cpu *cpu = arg;
 	int ret;
 
+	if (cpu->guest->pinned)
+		pin(cpu->vcpu.id);
 	ret = uvmm_run(&cpu->vcpu, &guest_ops);
 	note_exit(cpu);
 	if (ret > 0) {
@@ -356,5 +425,8 @@ void guest_destroy(struct guest *guest)
 	uvmm_vm_destroy(&guest->vm);
 	if (guest->huge)
 		munmap(guest->huge, GUEST_MEM_SIZE + HUGE_ALIGN);
+	if (guest->sparse)
+		munmap(guest->sparse, GUEST_FEW_SIZE);
 	guest->huge = NULL;
+	guest->sparse = NULL;
 }

@@ -15,6 +15,9 @@
 #define PAYLOAD_SHUTDOWN BIT(4)	/* must end in KVM_EXIT_SHUTDOWN */
 #define PAYLOAD_HOSTILE	BIT(5)	/* may end in any exit, but must end */
 #define PAYLOAD_ALIAS	BIT(8)	/* has memory at GUEST_ALIAS_GPA */
+#define PAYLOAD_SLOTS	BIT(9)	/* ... in slots of GUEST_SLOT_SIZE */
+#define PAYLOAD_SLOTS_FEW BIT(10) /* ... in slots of GUEST_FEW_SIZE */
+#define PAYLOAD_SLOTS_MOST BIT(11) /* ... in slots of GUEST_MOST_SIZE */
 
 struct payload {
 	const char *name;
@@ -55,6 +58,8 @@ struct guest_cpu {
 struct guest {
 	struct uvmm_vm vm;
 	void *huge;			/* its memory, when not of libuvmm's choice */
+	void *sparse;			/* memory of PAYLOAD_SLOTS_FEW and _MOST */
+	bool pinned;			/* each vCPU on a CPU of its own */
 	const struct payload *payload;
 	struct guest_ctl *ctl;
 	unsigned int n_cpus;
@@ -68,6 +73,9 @@ struct guest {
 	void (*mark)(struct guest *guest, bool begin);
 	void *ctx;
 };
+
+/* How many slots PAYLOAD_SLOTS_MOST has from now on. */
+void guest_use_slots(unsigned int nr);
 
 /* Do guests created from now on have their memory in the host's huge pages? */
 void guest_use_huge_pages(bool on);

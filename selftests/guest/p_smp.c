@@ -48,6 +48,32 @@ void payload_smp_touch(void)
 		CHECK_EQ(*(u64 *)(TEST_VA + i * PAGE_SIZE), (i / n) << 32 | i % n);
 }
 
+/* One or two vCPUs touch all pages for the first time, each its own part. */
+void payload_touch_smp(void)
+{
+	u64 id = this_cpu()->id, n = ctl->ops / ctl->n_cpus, va = TEST_VA + id * n * PAGE_SIZE, i;
+
+	enter_shared(ctl->ops / GUEST_MAX_CPUS);
+	if (id == 0) {
+		if (ctl->n_cpus > 1)
+			spin_until(&turn, 1);
+		timed_begin();
+		WRITE_ONCE(turn, 2);
+	} else {
+		WRITE_ONCE(turn, 1);
+		spin_until(&turn, 2);
+	}
+	for (i = 0; i < n; i++)
+		WRITE_ONCE(*(u64 *)(va + i * PAGE_SIZE), id << 32 | i);
+	WRITE_ONCE(done[id], 1);
+	if (id != 0)
+		return;
+	spin_until(&done[ctl->n_cpus - 1], 1);
+	timed_end();
+	for (i = 0; i < ctl->ops; i++)
+		CHECK_EQ(*(u64 *)(TEST_VA + i * PAGE_SIZE), (i / n) << 32 | i % n);
+}
+
 /* Both touch the same pages, so that faults on one page race. */
 void payload_smp_race(void)
 {

@@ -16,6 +16,7 @@
  *   64 MiB   end of memory
  *   1 GiB    the second half of memory again and again, a slot each
  *            (payloads with PAYLOAD_ALIAS)
+ *            or other layouts of slots, see guest_vm.c
  *   0xd0000000  one 4 KiB MMIO page, never in a slot
  */
 #define GUEST_CTL_GPA	0x9000
@@ -27,6 +28,19 @@
 #define GUEST_ALIAS_GPA	0x40000000
 #define GUEST_ALIAS_SIZE 0x2000000	/* of one */
 #define GUEST_ALIASES	16
+
+/* Payloads with PAYLOAD_SLOTS: slots of 16 MiB, all with the same memory. */
+#define GUEST_SLOTS	64
+#define GUEST_SLOT_SIZE	0x1000000
+
+/*
+ * Payloads with PAYLOAD_SLOTS_FEW and _MOST: the same memory in slots of 512 MiB or
+ * of 64 KiB, as many as can be. A page of it is there at each multiple of the step.
+ */
+#define GUEST_FEW_SIZE	0x20000000
+#define GUEST_MOST_SIZE	0x10000
+#define GUEST_MOST	32763
+#define GUEST_MOST_STEP	0x20000
 
 #define GUEST_PORT_CALL	0x510	/* 32-bit OUT of an enum guest_call */
 #define GUEST_PORT_CHAR	0x514	/* console */
@@ -56,6 +70,7 @@ enum guest_call {
 	CALL_MARK_BEGIN,	/* a timed region starts */
 	CALL_MARK_END,
 	CALL_DONTNEED,		/* arg[0] = gpa, arg[1] = length */
+	CALL_SLOT_DELETE,	/* arg[0] = gpa of a slot */
 	CALL_IRQ,		/* inject arg[0] when the guest can take it */
 	CALL_NMI,
 	CALL_YIELD,		/* spinning: let the other vCPU's thread run */

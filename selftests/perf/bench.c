@@ -22,10 +22,14 @@
 #define TIMEOUT		120		/* seconds for one VM */
 #define MAX_REPS	9
 #define ROOT_BYTES	4096
+#define SHORT_SLOTS	2048		/* stock KVM takes minutes for all there can be */
 
 struct benchmark {
 	const char *name;
 	u64 ops, short_ops;
+	const char *payload;	/* when it has another name */
+	unsigned int max_reps;	/* when each takes long */
+	unsigned int cpus;	/* 0: one, on a host of any kind; else a host with two */
 	bool huge;		/* memory in huge pages of the host's, all of it there */
 };
 
@@ -34,7 +38,7 @@ static const struct benchmark benchmarks[] = {
 	{ "pio_user", 2000, 500 },
 	{ "mmio_user", 2000, 500 },
 	{ "touch_4k", 3072, 1024 },
-	{ "touch_2m", 256, 256, true },
+	{ "touch_2m", 256, 256, .huge = true },
 	{ "touch_dense", 8192, 8192 },
 	{ "retouch", 3072, 1024 },
 	{ "ptemod", 4000, 1000 },
@@ -43,6 +47,11 @@ static const struct benchmark benchmarks[] = {
 	{ "switch_64", 2560, 640 },
 	{ "fork_cow", 40, 12 },
 	{ "exec", 40, 12 },
+	{ "slot_delete", 4032, 4032 },
+	{ "slot_lookup", 2048, 512, .max_reps = 1 },
+	{ "slot_lookup_4", 2048, 512 },
+	{ "touch_smp1", 4096, 2048, .payload = "touch_smp", .cpus = 1 },
+	{ "touch_smp2", 4096, 2048, .payload = "touch_smp", .cpus = 2 },
 };
 
 static const struct column {
@@ -56,7 +65,7 @@ static const struct column {
 };
 
 struct options {
-	bool brief;
+	bool brief, smp;
 	const char *only, *column;
 	const char *module;
 };
@@ -70,7 +79,7 @@ struct sample {
 struct measure {
 	enum uvmm_paging paging;
 	u32 region;
-	struct uvmm_stats vm_stats, vcpu_stats;
+	struct uvmm_stats vm_stats, vcpu_stats[GUEST_MAX_CPUS];
 	u64 exits, tables_before, table_bytes;
 	int error;
 };
@@ -102,11 +111,15 @@ static int table_bytes(const struct measure *m, u64 *bytes)
 static void on_mark(struct guest *g, bool begin)
 {
 	struct measure *m = g->ctx;
-	u64 exits = 0;
+	u64 exits = 0, more = 0;
+	unsigned int i;
 
 	if (!begin)
 		uvmm_host_mark(0);
-	m->error |= uvmm_stats_read(&m->vcpu_stats, "exits", &exits);
+	for (i = 0; i < g->n_cpus; i++) {
+		m->error |= uvmm_stats_read(&m->vcpu_stats[i], "exits", &more);
+		exits += more;
+	}
 	/* The exit that brings us to the end is none of the operations'. */
 	m->exits = begin ? exits : exits - m->exits - 1;
 	if (!begin)
@@ -127,14 +140,17 @@ static const struct payload *find_payload(const char *name)
 
 static int run_prepared(struct measure *m)
 {
+	unsigned int i;
 	int ret;
 
 	ret = uvmm_stats_open(&m->vm_stats, guest.vm.fd);
 	if (ret)
 		return ret;
-	ret = uvmm_stats_open(&m->vcpu_stats, guest.cpu[0].vcpu.fd);
-	if (ret)
-		goto close_vm_stats;
+	for (i = 0; i < guest.n_cpus; i++) {
+		ret = uvmm_stats_open(&m->vcpu_stats[i], guest.cpu[i].vcpu.fd);
+		if (ret)
+			goto close_stats;
+	}
 
 	alarm(TIMEOUT);
 	ret = guest_run(&guest) == GUEST_DONE ? m->error : -EPROTO;
@@ -142,8 +158,9 @@ static int run_prepared(struct measure *m)
 	if (!ret && guest.ctl->data_sum != guest.data_sum)
 		ret = -EILSEQ;
 
-	uvmm_stats_close(&m->vcpu_stats);
-close_vm_stats:
+close_stats:
+	while (i--)
+		uvmm_stats_close(&m->vcpu_stats[i]);
 	uvmm_stats_close(&m->vm_stats);
 	return ret;
 }
@@ -166,9 +183,11 @@ static int run_once(const struct benchmark *bench, const struct column *column, 
 
 	guest_use_huge_pages(bench->huge);
 	uvmm_host_table_bytes(&m.tables_before);
-	ret = guest_create(&guest, column->node, column->paging, find_payload(bench->name), 1);
+	ret = guest_create(&guest, column->node, column->paging,
+			   find_payload(bench->payload ?: bench->name), bench->cpus ?: 1);
 	if (ret)
 		return ret;
+	guest.pinned = bench->cpus;
 	guest.ctl->ops = ops;
 	guest.ctx = &m;
 	guest.mark = on_mark;
@@ -211,6 +230,7 @@ static bool stable(const struct sample *samples, unsigned int n)
 static int measure(const struct benchmark *bench, const struct column *column, u32 region,
 		   bool brief)
 {
+	unsigned int max_reps = bench->max_reps ?: brief ? 3 : MAX_REPS;
 	u64 ops = brief ? bench->short_ops : bench->ops;
 	struct sample samples[MAX_REPS], *median;
 	unsigned int n = 0;
@@ -225,7 +245,7 @@ static int measure(const struct benchmark *bench, const struct column *column, u
 			return ret;
 		}
 		n++;
-	} while (n < MAX_REPS && !(brief && n == 3) && !stable(samples, n));
+	} while (n < max_reps && !stable(samples, n));
 
 	qsort(samples, n, sizeof(samples[0]), by_ticks);
 	median = &samples[n / 2];
@@ -242,6 +262,14 @@ static bool wanted(const char *choice, const char *name)
 	return !choice || !strcmp(choice, name);
 }
 
+/* Those that begin like what was asked for. */
+static bool wanted_benchmark(const struct options *opt, const struct benchmark *bench)
+{
+	if (opt->only && strncmp(bench->name, opt->only, strlen(opt->only)))
+		return false;
+	return opt->smp == !!bench->cpus;
+}
+
 static int run_columns(const struct options *opt)
 {
 	char name[32];
@@ -253,7 +281,7 @@ static int run_columns(const struct options *opt)
 		if (!wanted(opt->column, name) && !wanted(opt->column, columns[c].module))
 			continue;
 		for (b = 0; b < ARRAY_SIZE(benchmarks); b++)
-			if (wanted(opt->only, benchmarks[b].name))
+			if (wanted_benchmark(opt, &benchmarks[b]))
 				failed |= measure(&benchmarks[b], &columns[c], 1 + c * 64 + b,
 						  opt->brief);
 	}
@@ -262,7 +290,7 @@ static int run_columns(const struct options *opt)
 
 static void usage(void)
 {
-	fputs("Usage: bench [--short] [--marks] [--module UMBRA.KO] [--only NAME]\n"
+	fputs("Usage: bench [--short] [--smp] [--marks] [--module UMBRA.KO] [--only NAME]\n"
 	      "             [--column umbra|kvm|umbra-ept|umbra-shadow|...]\n", stderr);
 	exit(2);
 }
@@ -271,6 +299,7 @@ static void parse(struct options *opt, int argc, char **argv)
 {
 	static const struct option longopts[] = {
 		{ "short", no_argument, NULL, 's' },
+		{ "smp", no_argument, NULL, 'p' },
 		{ "marks", no_argument, NULL, 'm' },
 		{ "only", required_argument, NULL, 'o' },
 		{ "column", required_argument, NULL, 'c' },
@@ -282,6 +311,8 @@ static void parse(struct options *opt, int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
 		if (c == 's') {
 			opt->brief = true;
+		} else if (c == 'p') {
+			opt->smp = true;
 		} else if (c == 'o') {
 			opt->only = optarg;
 		} else if (c == 'c') {
@@ -305,6 +336,8 @@ int main(int argc, char **argv)
 
 	parse(&opt, argc, argv);
 	sigaction(SIGALRM, &sa, NULL);
+	if (opt.brief)
+		guest_use_slots(SHORT_SLOTS);
 	if (opt.module) {
 		ret = uvmm_host_load_umbra(opt.module);
 		if (ret) {

@@ -19,6 +19,16 @@ function exits_of(bc)
 	return counted ? counted_exits[bc] + 0 : exits[bc]
 }
 
+# Ticks of a benchmark as a multiple of those of the one it is there to be held against.
+function versus(b, base, metric, paging)
+{
+	if (!(b SUBSEP "umbra-" paging in ticks) || !(base SUBSEP "umbra-" paging in ticks) ||
+	    !(b SUBSEP "kvm-" paging in ticks) || !(base SUBSEP "kvm-" paging in ticks))
+		return
+	line(b, paging, metric, ticks[b, "umbra-" paging] / ticks[base, "umbra-" paging],
+	     ticks[b, "kvm-" paging] / ticks[base, "kvm-" paging])
+}
+
 function report(   i, p, b, u, k, paging)
 {
 	print "benchmark,paging,metric,umbra,kvm,ratio"
@@ -36,5 +46,9 @@ function report(   i, p, b, u, k, paging)
 				line(b, paging[p], "walk_refs", walks[u], walks[k])
 			line(b, paging[p], "table_bytes", tables[u], tables[k])
 		}
+	}
+	for (p = 1; p <= 2; p++) {
+		versus("slot_lookup", "slot_lookup_4", "vs_4_slots", paging[p])
+		versus("touch_smp2", "touch_smp1", "vs_1_vcpu", paging[p])
 	}
 }

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# Sourced by bench and demo: build, run all four columns in one boot of the host.
-# run_bench ARGS... leaves build/bench/run.log and, from the emulator, counts.
+# Sourced by bench and demo: build, and run all four columns in one boot of the host.
+# prepare_bench, then run_bench ARGS... leave build/bench/run.log and, from the
+# emulator, counts; run_bench_smp ARGS... adds what needs two CPUs, in another boot.
 # KVER chooses the kernel of the host, as for the Makefile.
 
 top=$(readlink -f "$(dirname "$(readlink -f "$0")")/../..")
@@ -10,14 +11,28 @@ limit=${BENCH_TIMEOUT:-1500}
 kver=${KVER:-6.1}
 module=$top/build/module/$kver/umbra.ko
 
-run_bench()
+# one_boot NAME "TESTHOST OPTIONS" ARGS...
+one_boot()
 {
-	local count=(--count "$out/counts") marks=--marks
-	if [ "${HOST:-emulated}" = native ]; then
-		count=() marks=
+	local counts=$out/counts.$1 options=$2 count=() marks=
+	shift 2
+	if [ "${HOST:-emulated}" != native ]; then
+		count=(--count "$counts") marks=--marks
 	fi
+	rm -f "$counts"
+	# shellcheck disable=SC2086
+	"$top/tools/testhost/testhost" $options -m 1024 -k "$kver" -t "$limit" "${count[@]}" \
+		-f "$module" -- "$out/bench" --module "$module" $marks "$@" |
+		tee -a "$out/run.log" | grep --line-buffered -v '^result ' >&2
+	local status=${PIPESTATUS[0]}
+	[ ! -e "$counts" ] || cat "$counts" >>"$out/counts"
+	return "$status"
+}
+
+prepare_bench()
+{
 	mkdir -p "$out" || return
-	rm -f "$out/counts" "$out/run.log"
+	rm -f "$out"/counts* "$out/run.log"
 
 	echo "Building ..." >&2
 	make -s -C "$top" module "KVER=$kver" >"$out/build.log" 2>&1 &&
@@ -25,13 +40,18 @@ run_bench()
 		cat "$out/build.log" >&2
 		return 1
 	}
+}
 
+run_bench()
+{
 	echo "Starting the host; each line below is one figure ..." >&2
-	# shellcheck disable=SC2086
-	"$top/tools/testhost/testhost" -m 512 -k "$kver" -t "$limit" "${count[@]}" \
-		-f "$module" -- "$out/bench" --module "$module" $marks "$@" |
-		tee "$out/run.log" | grep --line-buffered -v '^result ' >&2
-	return "${PIPESTATUS[0]}"
+	one_boot one "" "$@"
+}
+
+run_bench_smp()
+{
+	echo "Starting a host with two CPUs ..." >&2
+	one_boot smp "-c 2" --smp "$@"
 }
 
 # Fail unless each benchmark has its four columns.

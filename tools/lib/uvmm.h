@@ -92,6 +92,7 @@ struct uvmm_ops {
 int uvmm_vm_create(struct uvmm_vm *vm, const char *node, enum uvmm_paging paging);
 void uvmm_vm_destroy(struct uvmm_vm *vm);
 int uvmm_mem_add(struct uvmm_vm *vm, u32 slot, u64 gpa, u64 size, void *hva, u32 flags);
+int uvmm_slot(struct uvmm_vm *vm, u32 slot, u64 gpa, u64 size, void *hva, u32 flags);
 int uvmm_mem_del(struct uvmm_vm *vm, u32 slot);
 void *uvmm_hva(const struct uvmm_vm *vm, u64 gpa, u64 len);
 int uvmm_load(struct uvmm_vm *vm, u64 gpa, const void *data, size_t len);

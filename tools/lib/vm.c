@@ -114,17 +114,23 @@ void uvmm_vm_destroy(struct uvmm_vm *vm)
 	vm->n_mem = 0;
 }
 
-static int vm_set_slot(struct uvmm_vm *vm, const struct uvmm_mem *mem, u64 size)
+/* A slot that uvmm_hva() does not know of; of size 0 to delete it. */
+int uvmm_slot(struct uvmm_vm *vm, u32 slot, u64 gpa, u64 size, void *hva, u32 flags)
 {
 	struct kvm_userspace_memory_region region = {
-		.slot = mem->slot,
-		.flags = mem->flags,
-		.guest_phys_addr = mem->gpa,
+		.slot = slot,
+		.flags = flags,
+		.guest_phys_addr = gpa,
 		.memory_size = size,
-		.userspace_addr = (unsigned long)mem->hva,
+		.userspace_addr = (unsigned long)hva,
 	};
 
 	return ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region) < 0 ? -errno : 0;
+}
+
+static int vm_set_slot(struct uvmm_vm *vm, const struct uvmm_mem *mem, u64 size)
+{
+	return uvmm_slot(vm, mem->slot, mem->gpa, size, mem->hva, mem->flags);
 }
 
 /*
