@@ -104,6 +104,18 @@ bool guest_translates(const struct cpu *cpu, const struct guest_access *a)
 	return !r.fault;
 }
 
+bool guest_peek(const struct cpu *cpu, const struct guest_access *a, u64 *value)
+{
+	struct ref_access ra = ref_access(cpu, a);
+	struct ref_result r;
+
+	reference_now(cpu, &ra, &r);
+	if (r.fault || (r.gpa & 0xfff) + a->len > 4096)
+		return false;
+	*value = read_now(NULL, r.gpa, a->len);
+	return true;
+}
+
 /* Until its rights are gone, a page in the snapshot may be written to again. */
 static bool is_logged(const struct umbra_memslot *slot, unsigned int index)
 {

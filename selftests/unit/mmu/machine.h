@@ -239,6 +239,8 @@ void guest_access(struct cpu *cpu, const struct guest_access *access);
 void guest_access_inside(struct cpu *cpu, const struct guest_access *access);
 /* Would the access succeed, or at least not be the guest's own fault? */
 bool guest_translates(const struct cpu *cpu, const struct guest_access *access);
+/* What is there now; false where the access would fault, or cross a page. */
+bool guest_peek(const struct cpu *cpu, const struct guest_access *access, u64 *value);
 void guest_invlpg(struct cpu *cpu, unsigned int gva_nr);
 void guest_set_cr3(struct cpu *cpu, u64 cr3, bool noflush);
 void guest_flush_all(struct cpu *cpu);

@@ -105,6 +105,14 @@ static unsigned int random_table_offset(const struct cpu *cpu)
 	return offset[chance(95) ? rnd(4) : rnd(6)];
 }
 
+/* The entry there with other rights or flags, as mprotect() makes of it. */
+static u64 changed_rights(u64 entry)
+{
+	static const u8 bit[] = { 0, 1, 1, 1, 2, 2, 5, 6, 6, 63 };
+
+	return entry ^ BIT_ULL(bit[rnd(ARRAY_SIZE(bit))]);
+}
+
 static void random_access(struct cpu *cpu, struct guest_access *a)
 {
 	*a = (struct guest_access) {
@@ -183,6 +191,7 @@ static u64 random_cr3(const struct cpu *cpu)
 static void next_access(struct cpu *cpu, struct guest_access *a)
 {
 	struct umbra_paging_state *s = &cpu->v.state;
+	u64 entry;
 
 	random_access(cpu, a);
 	/* Supervisor accesses at CPL 3 are implicit ones, and never fetches. */
@@ -190,6 +199,10 @@ static void next_access(struct cpu *cpu, struct guest_access *a)
 	s->rflags_ac = chance(50);
 	a->user = s->cpl == 3 && (a->fetch || chance(85));
 	choose_gva(cpu, a);
+	if (a->write && a->len >= 4 && chance(30) && guest_peek(cpu, a, &entry)) {
+		entry = changed_rights(entry);
+		memcpy(a->data, &entry, a->len);
+	}
 }
 
 static void one_access(struct cpu *cpu)
@@ -207,6 +220,28 @@ static void one_access(struct cpu *cpu)
 	else
 		guest_flush_all(cpu);
 	guest_access(cpu, &a);
+}
+
+/*
+ * A write through what the CPU has cached for writing, when it is in the guest
+ * and will not exit before: nobody but a kick keeps it from it.
+ */
+static void write_cached(struct cpu *cpu)
+{
+	struct guest_access a;
+
+	for (unsigned int tries = 0; cpu->in_guest && tries < 64; tries++) {
+		unsigned int nr = rnd(NR_GVAS);
+
+		if (!cpu->tlb[nr].valid || !cpu->tlb[nr].w || !cpu->tlb[nr].dirty)
+			continue;
+		next_access(cpu, &a);
+		a.gva_nr = nr;
+		a.write = true;
+		a.fetch = false;
+		guest_access(cpu, &a);
+		return;
+	}
 }
 
 /* Some in a row: a CPU that takes no exit keeps its translations. */
@@ -242,7 +277,10 @@ static void edit_to(struct cpu *cpu, u64 gpa, u64 entry)
 
 static void edit(struct cpu *cpu, u64 gpa)
 {
-	edit_to(cpu, gpa, random_entry());
+	unsigned int len = has_short_entries(cpu) ? 4 : 8;
+	u64 entry = read_now(NULL, gpa & ~(u64)(len - 1), len);
+
+	edit_to(cpu, gpa, chance(35) ? changed_rights(entry) : random_entry());
 }
 
 /* The PDPTEs that a CPU has loaded do not change with it. */
@@ -556,6 +594,8 @@ static void step(void)
 		cpu_destroy(cpu);
 		cpu_create(cpu);
 	}
+	if (chance(12))
+		write_cached(random_cpu());
 	in_step = false;
 	shim_fail_percent = 0;
 	if (audit_every && counts.steps % audit_every == 0)
