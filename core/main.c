@@ -49,6 +49,10 @@ MODULE_PARM_DESC(audit, "Check all page tables of a VM after every Nth page faul
 module_param_named(eager_page_split, umbra_eager_page_split, bool, 0644);
 MODULE_PARM_DESC(eager_page_split, "Split large pages when dirty logging starts (default: on)");
 
+static bool mmio_caching = true;
+module_param(mmio_caching, bool, 0444);
+MODULE_PARM_DESC(mmio_caching, "Let the CPU tell accesses to frames without memory (default on)");
+
 enum umbra_policy umbra_default_policy(void)
 {
 	return READ_ONCE(paging) == UMBRA_PAGING_SHADOW ? UMBRA_POLICY_SHADOW : UMBRA_POLICY_EPT;
@@ -68,6 +72,7 @@ static int __init umbra_init(void)
 	ret = umbra_vmx_init(&umbra_caps);
 	if (ret)
 		return ret;
+	umbra_caps.mmio_caching = mmio_caching;
 	ret = umbra_mmu_module_init(&umbra_caps);
 	if (ret)
 		goto err_vmx;

@@ -22,6 +22,7 @@ void umbra_memslots_init(struct umbra_memslots *slots, unsigned int index)
 {
 	*slots = (struct umbra_memslots) {
 		.index = index,
+		.mmio_gen = UMBRA_MMIO_GEN_FIRST,
 		.by_gfn = RB_ROOT,
 		.by_hva = RB_ROOT_CACHED,
 	};
@@ -145,4 +146,14 @@ void umbra_memslots_replace(struct umbra_memslots *slots, struct umbra_memslot *
 		remove(slots, drop);
 	if (add)
 		insert(slots, add);
+}
+
+u64 umbra_mmio_gen_next(u64 gen, const struct umbra_memslot *drop,
+			const struct umbra_memslot *add)
+{
+	/* Other flags for the same frames: nothing that was MMIO has memory now. */
+	bool same = drop && add && drop->base_gfn == add->base_gfn &&
+		    drop->npages == add->npages;
+
+	return gen + (add && !same);
 }

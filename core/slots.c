@@ -56,6 +56,9 @@ static void set_publish(struct umbra_vm *vm, struct umbra_memslot *drop,
 
 	umbra_memslots_replace(new, drop, add);
 	new->generation = old->generation + 1;
+	new->mmio_gen = umbra_mmio_gen_next(old->mmio_gen, drop, add);
+	if (new->mmio_gen != old->mmio_gen && umbra_mmio_gen_wrapped(new->mmio_gen))
+		umbra_mmu_zap_mmio(&vm->mmu);
 	rcu_assign_pointer(vm->mmu.memslots, new);
 	wait_for_readers(vm);
 	umbra_memslots_replace(old, drop, add);

@@ -8,6 +8,7 @@
 #include <linux/printk.h>
 #include "audit.h"
 #include "ept.h"
+#include "mmio.h"
 #include "rmap.h"
 #include "shadow.h"
 #include "track.h"
@@ -75,8 +76,6 @@ static void audit_ept_leaf(struct umbra_auditor *a, u64 spte, unsigned int level
 				  level);
 		return;
 	}
-	if (!(spte & EPT_READ))
-		umbra_audit_found(a, "EPT: gfn %llx: %llx without read right", gfn, spte);
 	if (umbra_spte_pfn(spte) & (umbra_level_frames(level) - 1))
 		umbra_audit_found(a, "EPT: gfn %llx: %llx is not aligned", gfn, spte);
 	umbra_audit_leaf(a, "EPT", gfn, level, spte & EPT_WRITE);
@@ -93,6 +92,17 @@ static bool is_link(struct umbra_auditor *a, u64 spte, unsigned int level, gfn_t
 	return false;
 }
 
+/* Nothing but leaves, links, and entries for MMIO. */
+static void audit_ept_other(struct umbra_auditor *a, u64 spte, unsigned int level, gfn_t gfn)
+{
+	if (spte == SPTE_NONE)
+		return;
+	if (level > 1 || !umbra_spte_mmio(spte) || !(spte & EPT_WRITE))
+		umbra_audit_found(a, "EPT: gfn %llx: %llx without read right", gfn, spte);
+	else
+		umbra_audit_mmio(a, "EPT", gfn, spte);
+}
+
 static void audit_ept_table(struct umbra_auditor *a, const u64 *table, unsigned int level,
 			    gfn_t base)
 {
@@ -104,12 +114,23 @@ static void audit_ept_table(struct umbra_auditor *a, const u64 *table, unsigned 
 		u64 spte = READ_ONCE(table[i]);
 
 		if (!umbra_spte_present(&umbra_format_ept, spte))
-			continue;
-		if (umbra_spte_leaf(spte))
+			audit_ept_other(a, spte, level, gfn);
+		else if (umbra_spte_leaf(spte))
 			audit_ept_leaf(a, spte, level, gfn);
 		else if (is_link(a, spte, level, gfn))
 			audit_ept_table(a, umbra_table_va(spte), level - 1, gfn);
 	}
+}
+
+void umbra_audit_mmio(struct umbra_auditor *a, const char *family, gfn_t gfn, u64 spte)
+{
+	struct umbra_memslots *slots = umbra_memslots_current(a->mmu);
+
+	a->out->entries++;
+	/* An old one counts for nothing. */
+	if (umbra_mmio_spte_current(spte, slots->mmio_gen) && umbra_memslot_find(slots, gfn))
+		umbra_audit_found(a, "%s: gfn %llx: %llx is for MMIO, and there is a slot",
+				  family, gfn, spte);
 }
 
 /* ---- slots ---- */

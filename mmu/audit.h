@@ -64,6 +64,9 @@ void umbra_audit_count(struct umbra_auditor *a, const char *what, u64 counted, u
 void umbra_audit_leaf(struct umbra_auditor *a, const char *family, gfn_t gfn,
 		      unsigned int level, bool writable);
 
+/* What holds for entries for MMIO of either family. */
+void umbra_audit_mmio(struct umbra_auditor *a, const char *family, gfn_t gfn, u64 spte);
+
 /* All shadow pages. Context: mmu_lock held for write, as for all of these. */
 void umbra_audit_shadow(struct umbra_auditor *a);
 

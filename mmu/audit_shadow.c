@@ -66,6 +66,19 @@ static void audit_leaf(struct umbra_auditor *a, const struct umbra_shadow_page *
 		found(a, sp, "spte %u is not in the rmap of gfn %llx", index, gfn);
 }
 
+static void audit_mmio(struct umbra_auditor *a, const struct umbra_shadow_page *sp,
+		       unsigned int index, u64 spte)
+{
+	u32 access = sp->role.direct ? sp->role.access : sp->entry[index];
+
+	umbra_audit_mmio(a, "shadow", umbra_shadow_leaf_gfn(sp, index), spte);
+	if (!sp->has_mmio)
+		found(a, sp, "spte %u, %llx, is for MMIO", index, spte);
+	if (((spte & PT_USER) && !(access & WALK_ACC_USER)) ||
+	    ((spte & PT_WRITE) && !(access & WALK_ACC_WRITE)))
+		found(a, sp, "spte %u, %llx: too many rights for MMIO", index, spte);
+}
+
 static bool leads_to_unsync(const struct umbra_shadow_page *child)
 {
 	return child->unsync || child->unsync_links;
@@ -112,7 +125,9 @@ static void audit_entries(struct umbra_auditor *a, const struct umbra_shadow_pag
 			continue;
 		}
 		present++;
-		if (umbra_spte_leaf(spte))
+		if (umbra_spte_mmio(spte))
+			audit_mmio(a, sp, i, spte);
+		else if (umbra_spte_leaf(spte))
 			audit_leaf(a, sp, i, spte);
 		else
 			audit_link(a, sp, i, spte);

@@ -15,9 +15,14 @@
 #include "dirty.h"
 #include "ept.h"
 #include "fault.h"
+#include "mmio.h"
 #include "spte.h"
 #include "tlb.h"
 #include "track.h"
+
+/* EPT tables up to which frames without memory are kept in the tree. */
+#define MMIO_TABLES	1024
+#define MMIO_RATIO	256
 
 static const struct umbra_format *const fmt = &umbra_format_ept;
 
@@ -299,6 +304,87 @@ int umbra_ept_map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 		return UMBRA_FAULT_RETRY;
 	fault->tracked = true;
 	return UMBRA_FAULT_EMULATE;
+}
+
+/*
+ * Tables that MMIO alone needs: as many as make sense for a guest that does not
+ * roam about its address space.
+ */
+static bool may_cache_mmio(struct umbra_mmu *mmu)
+{
+	u64 tables = MMIO_TABLES + umbra_memslots_current(mmu)->npages / MMIO_RATIO;
+
+	return umbra_mmu_caps.mmio_caching && atomic_long_read(&mmu->ept_pages) < tables;
+}
+
+void umbra_ept_cache_mmio(struct umbra_mmu_vcpu *vcpu, gfn_t gfn, u64 gen)
+{
+	const struct umbra_target t = { .gfn = gfn, .level = 1 };
+	u64 new = umbra_mmio_spte(gen, EPT_WRITE | EPT_EXEC);
+	struct umbra_mmu *mmu = vcpu->mmu;
+	u64 *sptep, old;
+
+	if (gfn >= umbra_level_frames(fmt->levels + 1) || !may_cache_mmio(mmu) ||
+	    umbra_cache_topup(vcpu, UMBRA_FAMILY_EPT))
+		return;
+	read_lock(&mmu->lock);
+	sptep = mmu->ept_root == INVALID_PAGE ? NULL : find_or_build(vcpu, &t);
+	old = sptep ? READ_ONCE(*sptep) : SPTE_NONE;
+	if (sptep && !umbra_spte_present(fmt, old) && cmpxchg64(sptep, old, new) == old)
+		vcpu->stat.pf_mmio_spte_created++;
+	read_unlock(&mmu->lock);
+}
+
+bool umbra_ept_is_mmio(struct umbra_mmu *mmu, gfn_t gfn, u64 gen)
+{
+	unsigned int level;
+	u64 spte;
+
+	lockdep_assert_held_read(&mmu->lock);
+	if (mmu->ept_root == INVALID_PAGE || gfn >= umbra_level_frames(fmt->levels + 1))
+		return false;
+	spte = READ_ONCE(*umbra_ept_find(mmu, gfn, 1, &level));
+	return level == 1 && umbra_spte_mmio(spte) && umbra_mmio_spte_current(spte, gen);
+}
+
+static void zap_mmio(u64 *table, unsigned int level)
+{
+	unsigned int i;
+
+	for (i = 0; i < TABLE_ENTRIES; i++) {
+		u64 spte = READ_ONCE(table[i]);
+
+		if (level == 1 && umbra_spte_mmio(spte))
+			WRITE_ONCE(table[i], SPTE_NONE);
+		else if (level > 1 && umbra_spte_present(fmt, spte) && !umbra_spte_leaf(spte))
+			zap_mmio(umbra_table_va(spte), level - 1);
+	}
+}
+
+/* Tables may go while others have the lock: each part is found from the root. */
+void umbra_ept_zap_mmio(struct umbra_mmu *mmu)
+{
+	u64 part = umbra_level_frames(fmt->levels - 1);
+	gfn_t gfn, end = umbra_level_frames(fmt->levels + 1);
+	unsigned int level;
+	u64 spte;
+
+	lockdep_assert_held_write(&mmu->lock);
+	for (gfn = 0; gfn < end && mmu->ept_root != INVALID_PAGE; gfn += part) {
+		u64 *top = umbra_table_va(mmu->ept_root);
+
+		level = fmt->levels;
+		spte = READ_ONCE(top[umbra_table_index(gfn, level)]);
+		if (!umbra_spte_present(fmt, spte)) {
+			gfn += umbra_level_frames(level) - part;
+			continue;
+		}
+		level--;
+		spte = READ_ONCE(umbra_table_va(spte)[umbra_table_index(gfn, level)]);
+		if (umbra_spte_present(fmt, spte) && !umbra_spte_leaf(spte))
+			zap_mmio(umbra_table_va(spte), level - 1);
+		cond_resched_rwlock_write(&mmu->lock);
+	}
 }
 
 typedef bool (*leaf_fn)(struct umbra_mmu *mmu, u64 *sptep);

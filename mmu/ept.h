@@ -55,6 +55,21 @@ unsigned int umbra_ept_level(struct umbra_mmu *mmu, gfn_t gfn);
  */
 void umbra_ept_make_way(struct umbra_mmu *mmu, const struct umbra_target *t);
 
+/**
+ * umbra_ept_cache_mmio() - keep in the tree that a frame has no memory
+ * @gen: umbra_mmio_gen() from before the look for its slot
+ *
+ * Context: takes mmu_lock; may sleep. Without memory for tables, or when the
+ * guest has made too many for this, nothing is kept.
+ */
+void umbra_ept_cache_mmio(struct umbra_mmu_vcpu *vcpu, gfn_t gfn, u64 gen);
+
+/* Is that known, for generation @gen? Context: mmu_lock held for read. */
+bool umbra_ept_is_mmio(struct umbra_mmu *mmu, gfn_t gfn, u64 gen);
+
+/* Remove all of it. Context: mmu_lock held for write, is given up now and then. */
+void umbra_ept_zap_mmio(struct umbra_mmu *mmu);
+
 /*
  * The following need mmu_lock for write, work on [start, end), record debts
  * and leave paying to the caller. They return whether an entry was affected. A

@@ -23,7 +23,10 @@ static u64 unlogged(void)
 /* The CPU may set flags in the entry; nobody else changes it under the lock. */
 static bool log_leaf(u64 *sptep, u64 test)
 {
-	if (!(READ_ONCE(*sptep) & test))
+	/* What is not readable is left of a time when there was no slot: see mmio.h. */
+	const u64 both = test | EPT_READ;
+
+	if ((READ_ONCE(*sptep) & both) != both)
 		return false;
 	atomic64_andnot(test | EPT_DIRTY, (atomic64_t *)sptep);
 	return true;

@@ -16,6 +16,7 @@
 #include "around.h"
 #include "ept.h"
 #include "fault.h"
+#include "mmio.h"
 #include "table.h"
 #include "track.h"
 
@@ -130,9 +131,13 @@ static int ept_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault)
 		.gfn = umbra_gpa_to_gfn(fault->addr),
 		.write = fault->access & UMBRA_ACC_WRITE,
 	};
+	u64 gen = umbra_mmio_gen(vcpu->mmu);
 	int result;
 
 	result = umbra_target_find(vcpu, fault, &t);
+	/* The CPU's own walk would not be told from an instruction's access. */
+	if (result == UMBRA_FAULT_EMULATE && !t.slot && !fault->walk)
+		umbra_ept_cache_mmio(vcpu, t.gfn, gen);
 	if (result)
 		return result;
 	t.level = umbra_ept_choose_level(&t);

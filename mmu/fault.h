@@ -34,6 +34,7 @@
  * @hp: the host page
  * @seq: mmu->invalidate_seq from before the lookup
  * @dirty: a writable entry was installed
+ * @mmio_gen: shadow: umbra_mmio_gen() from before the look for @slot
  */
 struct umbra_target {
 	gfn_t gfn;
@@ -44,6 +45,7 @@ struct umbra_target {
 	struct umbra_hostpage hp;
 	unsigned long seq;
 	bool dirty;
+	u64 mmio_gen;
 };
 
 /**

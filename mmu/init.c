@@ -13,7 +13,7 @@ struct umbra_mmu_caps umbra_mmu_caps;
 int umbra_mmu_module_init(const struct umbra_mmu_caps *caps)
 {
 	umbra_mmu_caps = *caps;
-	umbra_spte_init(caps->host_maxphyaddr);
+	umbra_spte_init(caps->pt_addr_bits);
 	return umbra_table_module_init();
 }
 

@@ -127,6 +127,8 @@ void umbra_shadow_drop(struct umbra_mmu *mmu, u64 *sptep)
 	lockdep_assert_held_write(&mmu->lock);
 	umbra_tlb_leftover(mmu);
 	sp->nr_present--;
+	if (umbra_spte_mmio(spte))
+		return;
 	if (umbra_spte_leaf(spte)) {
 		drop_leaf(mmu, sp, sptep);
 	} else {
@@ -148,6 +150,22 @@ bool umbra_shadow_drop_all(struct umbra_mmu *mmu, struct umbra_rmap_head *head)
 		any = true;
 	}
 	return any;
+}
+
+void umbra_shadow_zap_mmio(struct umbra_mmu *mmu)
+{
+	struct umbra_shadow_page *sp;
+	unsigned int i;
+
+	lockdep_assert_held_write(&mmu->lock);
+	if (!mmu->shadow)
+		return;
+	list_for_each_entry(sp, &mmu->shadow->active, link) {
+		for (i = 0; i < TABLE_ENTRIES && sp->has_mmio; i++)
+			if (umbra_spte_mmio(sp->spt[i]))
+				umbra_shadow_drop(mmu, &sp->spt[i]);
+		sp->has_mmio = false;
+	}
 }
 
 bool umbra_shadow_write_protect(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn)

@@ -106,6 +106,7 @@ static inline bool umbra_role_has_table(union umbra_role role)
  * @root_count: how many shadow_root and prev_root point here
  * @nr_present: present sptes in @spt
  * @writes: writes by the guest to its table since a fault last went through
+ * @has_mmio: entries of @spt are or were for MMIO
  * @scanned: umbra_prefetch() has looked at the whole guest table
  * @unsync: the guest table is not tracked for this page
  * @unsync_links: how many bits of @unsync_map are set
@@ -122,6 +123,7 @@ struct umbra_shadow_page {
 	unsigned int root_count;
 	unsigned int nr_present;
 	unsigned int writes;
+	bool has_mmio;
 	bool scanned;
 	bool unsync;
 	unsigned int unsync_links;
@@ -215,6 +217,9 @@ void umbra_shadow_drop(struct umbra_mmu *mmu, u64 *sptep);
 
 /* Drop every spte of a set. Return: whether there was one. */
 bool umbra_shadow_drop_all(struct umbra_mmu *mmu, struct umbra_rmap_head *head);
+
+/* Drop every spte for MMIO (mmio.h). */
+void umbra_shadow_zap_mmio(struct umbra_mmu *mmu);
 
 /* Work on all leaves that map @gfn. Return: whether one was affected. */
 bool umbra_shadow_write_protect(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn);

@@ -21,9 +21,11 @@
  */
 #include <linux/kvm.h>
 #include <umbra/hostmem.h>
+#include "ept.h"
 #include "fault.h"
 #include "gpte.h"
 #include "leaf.h"
+#include "mmio.h"
 #include "shadow.h"
 #include "sync.h"
 #include "track.h"
@@ -128,6 +130,32 @@ static int map_leaf(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 	return UMBRA_FAULT_EMULATE;
 }
 
+/* Keep that the frame has no memory, for the next access. */
+static int map_mmio(struct umbra_mmu_vcpu *vcpu, const struct umbra_walk *walk, u64 *sptep,
+		    u64 gen)
+{
+	struct umbra_shadow_page *sp = umbra_spte_page(sptep);
+	u64 rights = SPTE_LEAF | PT_PRESENT;
+
+	if (!gpte_unchanged(vcpu->mmu, walk, sp->role))
+		return UMBRA_FAULT_RETRY;
+	if (walk->pte_access & WALK_ACC_USER)
+		rights |= PT_USER;
+	/* The first write has to set the guest's dirty flag. */
+	if ((walk->pte_access & WALK_ACC_WRITE) && walk->dirty)
+		rights |= PT_WRITE;
+	if (umbra_spte_present(fmt, *sptep))
+		umbra_shadow_drop(vcpu->mmu, sptep);
+	if (sp->entry)
+		sp->entry[umbra_spte_index(sptep)] =
+			umbra_shadow_entry(walk->gfn, walk->pte_access);
+	sp->nr_present++;
+	sp->has_mmio = true;
+	WRITE_ONCE(*sptep, umbra_mmio_spte(gen, rights));
+	vcpu->stat.pf_mmio_spte_created++;
+	return UMBRA_FAULT_EMULATE;
+}
+
 /* Context: mmu_lock held for write; the target is not stale. */
 static int map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 	       const struct umbra_walk *walk, struct umbra_target *t)
@@ -150,7 +178,20 @@ static int map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 		if (!sp)
 			return UMBRA_FAULT_RETRY;
 	}
-	return map_leaf(vcpu, fault, walk, t, sptep);
+	return t->slot ? map_leaf(vcpu, fault, walk, t, sptep) :
+			 map_mmio(vcpu, walk, sptep, t->mmio_gen);
+}
+
+static void cache_mmio(struct umbra_mmu_vcpu *vcpu, const struct umbra_walk *walk,
+		       struct umbra_target *t)
+{
+	/* Bit 50 has to be reserved: otherwise only a walk can tell. */
+	if (!umbra_mmu_caps.mmio_caching || umbra_mmu_caps.pt_addr_bits > 50)
+		return;
+	t->level = 1;
+	write_lock(&vcpu->mmu->lock);
+	map(vcpu, NULL, walk, t);
+	write_unlock(&vcpu->mmu->lock);
 }
 
 /* Does the write go through a table that it modifies? */
@@ -186,6 +227,7 @@ static int shadow_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 	struct umbra_target t = {
 		.gfn = walk->gfn,
 		.write = fault->access & UMBRA_ACC_WRITE,
+		.mmio_gen = umbra_mmio_gen(mmu),
 	};
 	int result;
 
@@ -197,6 +239,8 @@ static int shadow_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 	if (result)
 		return result;
 	result = umbra_target_get(vcpu, fault, &t);
+	if (result == UMBRA_FAULT_EMULATE && !t.slot)
+		cache_mmio(vcpu, walk, &t);
 	if (result)
 		return result;
 	write_lock(&mmu->lock);

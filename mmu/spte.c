@@ -6,7 +6,8 @@
 #include "spte.h"
 
 const struct umbra_format umbra_format_ept = {
-	.present = EPT_READ | EPT_WRITE | EPT_EXEC,
+	/* All that map something are readable; those for MMIO are not. */
+	.present = EPT_READ,
 	.write = EPT_WRITE,
 	.accessed = EPT_ACCESSED,
 	.link = EPT_READ | EPT_WRITE | EPT_EXEC | EPT_ACCESSED,
@@ -26,7 +27,7 @@ struct umbra_format umbra_format_shadow __ro_after_init = {
 	.levels = TABLE_LEVELS,
 };
 
-void umbra_spte_init(unsigned int host_maxphyaddr)
+void umbra_spte_init(unsigned int addr_bits)
 {
-	umbra_format_shadow.absent = host_maxphyaddr <= 51 ? SPTE_ABSENT : 0;
+	umbra_format_shadow.absent = addr_bits <= 51 ? SPTE_ABSENT : 0;
 }

@@ -74,6 +74,12 @@
  */
 #define SPTE_ABSENT		BIT_ULL(51)
 
+/*
+ * SPTE_MMIO: the address of an entry for MMIO (mmio.h), in shadow pages with
+ * reserved bits. Not in all of SPTE_ADDR, so that such an entry can be suspended.
+ */
+#define SPTE_MMIO		GENMASK_ULL(50, 12)
+
 /**
  * struct umbra_format - how entries of one family are laid out
  * @present: at least one of these is set in an entry that is in use
@@ -95,8 +101,8 @@ struct umbra_format {
 extern const struct umbra_format umbra_format_ept;
 extern struct umbra_format umbra_format_shadow;
 
-/* Once, before tables are made. @host_maxphyaddr: of the CPUs. */
-void umbra_spte_init(unsigned int host_maxphyaddr);
+/* Once, before tables are made. @addr_bits: umbra_mmu_caps.pt_addr_bits. */
+void umbra_spte_init(unsigned int addr_bits);
 
 static inline unsigned int umbra_table_index(u64 frame, unsigned int level)
 {
@@ -123,6 +129,15 @@ static inline bool umbra_spte_present(const struct umbra_format *fmt, u64 spte)
 static inline bool umbra_spte_leaf(u64 spte)
 {
 	return spte & SPTE_LEAF;
+}
+
+/*
+ * Is it an entry for MMIO (see mmio.h)? No other has this address. For EPT it is
+ * none that is present.
+ */
+static inline bool umbra_spte_mmio(u64 spte)
+{
+	return (spte & SPTE_MMIO) == SPTE_MMIO;
 }
 
 static inline kvm_pfn_t umbra_spte_pfn(u64 spte)

@@ -95,7 +95,7 @@ static enum fate adapt(struct umbra_mmu *mmu, struct umbra_shadow_page *sp, unsi
 
 	if (was == entry && (grant->dirty || !(old & PT_WRITE)))
 		return KEEP;
-	if (umbra_shadow_leaf_gfn(sp, index) != grant->gfn)
+	if (umbra_shadow_leaf_gfn(sp, index) != grant->gfn || umbra_spte_mmio(old))
 		return DROP;
 	/* Made for a supervisor's write with CR0.WP = 0. */
 	if ((old & PT_WRITE) && !(was & WALK_ACC_WRITE))

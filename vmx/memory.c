@@ -140,10 +140,17 @@ int vmx_handle_ept_violation(struct vmx_vcpu *vmx)
 	return r;
 }
 
-/* No entry that Umbra writes is a misconfiguration. */
+/* Entries for MMIO are misconfigured on purpose; no others are. */
 int vmx_handle_ept_misconfig(struct vmx_vcpu *vmx)
 {
-	return vmx_exit_internal_error(vmx, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON);
+	struct umbra_mmu_vcpu *mv = &vmx->vcpu.mmu;
+	struct umbra_fault fault = { .addr = vmcs_read64(GUEST_PHYSICAL_ADDRESS) };
+	int idx, r;
+
+	idx = srcu_read_lock(&mv->mmu->srcu);
+	r = finish_fault(vmx, &fault, umbra_mmu_mmio_fault(mv, &fault));
+	srcu_read_unlock(&mv->mmu->srcu, idx);
+	return r;
 }
 
 /* #PF in the shadow family. */
@@ -155,7 +162,10 @@ int vmx_handle_page_fault(struct vmx_vcpu *vmx, u64 gva, u32 error_code)
 
 	sync_privilege(vmx);
 	idx = srcu_read_lock(&mv->mmu->srcu);
-	r = finish_fault(vmx, &fault, umbra_mmu_shadow_fault(mv, &fault));
+	/* Reserved bits of the guest's own never get into the shadow. */
+	r = error_code & UMBRA_ACC_RSVD ? umbra_mmu_mmio_fault(mv, &fault) :
+					  umbra_mmu_shadow_fault(mv, &fault);
+	r = finish_fault(vmx, &fault, r);
 	srcu_read_unlock(&mv->mmu->srcu, idx);
 	return r;
 }

@@ -60,6 +60,8 @@ struct umbra_memslot {
 /**
  * struct umbra_memslots - a set of slots
  * @generation: grows by one with each published set
+ * @mmio_gen: grows by one when a set has memory where the one before had none;
+ *	in entries that say that there is none (see mmu/mmio.h)
  * @npages: sum of all slots' lengths
  * @nr: how many slots
  * @index: which of a slot's nodes is in this set
@@ -69,6 +71,7 @@ struct umbra_memslot {
  */
 struct umbra_memslots {
 	u64 generation;
+	u64 mmio_gen;
 	u64 npages;
 	unsigned int nr;
 	unsigned int index;
@@ -76,6 +79,28 @@ struct umbra_memslots {
 	struct rb_root by_gfn;
 	struct rb_root_cached by_hva;
 };
+
+/*
+ * Entries for MMIO hold this many bits of umbra_memslots.mmio_gen. A VM begins
+ * shortly before they wrap, so that what has to happen then happens soon.
+ */
+#define UMBRA_MMIO_GEN_BITS	17
+#define UMBRA_MMIO_GEN_FIRST	((1ull << UMBRA_MMIO_GEN_BITS) - 64)
+
+/**
+ * umbra_mmio_gen_next() - the generation of the set after @gen
+ * @gen: umbra_memslots.mmio_gen of the published set
+ * @drop: slot to take out, or NULL
+ * @add: slot to put in, or NULL
+ */
+u64 umbra_mmio_gen_next(u64 gen, const struct umbra_memslot *drop,
+			const struct umbra_memslot *add);
+
+/* Entries may be left that hold the same bits and are much older. */
+static inline bool umbra_mmio_gen_wrapped(u64 gen)
+{
+	return !(gen & ((1ull << UMBRA_MMIO_GEN_BITS) - 1));
+}
 
 /**
  * umbra_memslots_init() - make an empty set

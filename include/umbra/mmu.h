@@ -260,6 +260,8 @@ struct umbra_mmu_cache {
  * @seen_cr0: CR0 at the last umbra_mmu_state_changed()
  * @seen_cr4: CR4 then
  * @seen_efer: EFER then
+ * @mmio_gfn: EPT: frame without memory that was used last
+ * @mmio_gen: umbra_memslots.mmio_gen for which that is so; 0 for never
  * @stat: counters
  */
 struct umbra_mmu_vcpu {
@@ -282,6 +284,8 @@ struct umbra_mmu_vcpu {
 	u64 seen_cr0;
 	u64 seen_cr4;
 	u64 seen_efer;
+	gfn_t mmio_gfn;
+	u64 mmio_gen;
 
 	struct umbra_mmu_vcpu_stat stat;
 };
@@ -293,6 +297,9 @@ struct umbra_mmu_vcpu {
  * @ept_1g: 1 GiB EPT leaves
  * @pml: page-modification logging: while mmu->nr_logged is not zero, CPUs log
  *	each frame whose dirty flag they set in an EPT leaf
+ * @pt_addr_bits: address bits in entries of the CPUs' own tables that are not
+ *	reserved; more than @host_maxphyaddr where memory encryption takes some
+ * @mmio_caching: keep entries for frames without memory
  * @host_maxphyaddr: bits
  */
 struct umbra_mmu_caps {
@@ -300,7 +307,9 @@ struct umbra_mmu_caps {
 	bool ept_2m;
 	bool ept_1g;
 	bool pml;
+	bool mmio_caching;
 	u8 host_maxphyaddr;
+	u8 pt_addr_bits;
 };
 
 /**
@@ -399,6 +408,28 @@ int umbra_mmu_prefault(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, gpa_t *end);
  * Return: enum umbra_fault_result or -errno.
  */
 int umbra_mmu_shadow_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault);
+
+/**
+ * umbra_mmu_mmio_fault() - handle a fault that only an entry for MMIO can cause
+ * @vcpu: any family
+ * @fault: FAMILY_EPT: addr is a gpa, of an EPT misconfiguration, access is not
+ *	known; FAMILY_SHADOW: as for umbra_mmu_shadow_fault(), of a #PF that
+ *	reports a reserved bit
+ *
+ * Without a look at slots and guest tables when the entry is of the current
+ * generation; otherwise as the family's other faults.
+ *
+ * Return: as umbra_mmu_shadow_fault().
+ */
+int umbra_mmu_mmio_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault);
+
+/**
+ * umbra_mmu_zap_mmio() - remove every entry for MMIO, in both families
+ *
+ * Before a set is published whose generation they could be taken for.
+ * Context: slots_lock held; may sleep.
+ */
+void umbra_mmu_zap_mmio(struct umbra_mmu *mmu);
 
 /**
  * umbra_mmu_set_cr3() - the guest (or user space) loaded CR3

@@ -180,10 +180,10 @@ static void check_entry(u64 spte)
 		violation("an entry has reserved bits set: %llx", spte);
 }
 
-/* The one reserved bit that entries of shadow pages have on purpose. */
+/* Reserved bits that entries of shadow pages have on purpose. */
 static bool is_absent(u64 spte)
 {
-	return spte & SPTE_ABSENT;
+	return spte & SPTE_ABSENT || (sim_mmio && umbra_spte_mmio(spte));
 }
 
 /* A cached link is used like the entry it came from, mostly. */
@@ -206,7 +206,7 @@ static void psc_fill(struct psc_entry *e, u64 tag, const struct tlb_entry *right
 	};
 }
 
-enum found { NOTHING, RESERVED, ENTRY };
+enum found { NOTHING, RESERVED, TRANSLATION };
 
 static u32 linear_code(struct cpu *cpu, const struct hw_access *a, enum found found)
 {
@@ -279,11 +279,11 @@ static enum found linear_walk(struct cpu *cpu, const struct hw_access *a, struct
 			 frame >> (9 * (level - 1)), e, table);
 	}
 	if (!linear_allowed(cpu, a, e))
-		return ENTRY;
+		return TRANSLATION;
 	*sptep |= PT_ACCESSED | (a->write ? PT_DIRTY : 0);
 	e->dirty = *sptep & PT_DIRTY;
 	e->pfn = table >> 12 | (frame & (umbra_level_frames(level) - 1));
-	return ENTRY;
+	return TRANSLATION;
 }
 
 bool hw_linear(struct cpu *cpu, const struct hw_access *a, kvm_pfn_t *pfn, u32 *code)
@@ -300,13 +300,13 @@ bool hw_linear(struct cpu *cpu, const struct hw_access *a, kvm_pfn_t *pfn, u32 *
 		}
 		/* Some CPUs fault at once, some look at the tables first. */
 		if (!linear_allowed(cpu, a, e) && chance(50)) {
-			*code = linear_code(cpu, a, ENTRY);
+			*code = linear_code(cpu, a, TRANSLATION);
 			forget_linear(cpu, a->gva_nr);
 			return false;
 		}
 	}
 	found = linear_walk(cpu, a, &walked);
-	if (found != ENTRY || !linear_allowed(cpu, a, &walked)) {
+	if (found != TRANSLATION || !linear_allowed(cpu, a, &walked)) {
 		*code = linear_code(cpu, a, found);
 		forget_linear(cpu, a->gva_nr);
 		return false;
@@ -341,7 +341,7 @@ static bool ept_allowed(const struct tlb_entry *e, bool write, bool fetch)
 	return (!write || e->w) && (!fetch || e->x);
 }
 
-static bool ept_walk(struct cpu *cpu, u64 gfn, bool write, bool fetch, struct tlb_entry *e)
+static enum found ept_walk(struct cpu *cpu, u64 gfn, bool write, bool fetch, struct tlb_entry *e)
 {
 	u64 table, spte, *sptep;
 	int level;
@@ -357,7 +357,9 @@ static bool ept_walk(struct cpu *cpu, u64 gfn, bool write, bool fetch, struct tl
 		sptep = table_entry(table, umbra_table_index(gfn, level));
 		spte = *sptep;
 		if (!(spte & (EPT_READ | EPT_WRITE | EPT_EXEC)))
-			return false;
+			return NOTHING;
+		if (sim_mmio && umbra_spte_mmio(spte) && (spte & 7) == (EPT_WRITE | EPT_EXEC))
+			return RESERVED;
 		check_entry(spte);
 		if (!(spte & EPT_READ))
 			violation("an EPT entry without read right: %llx", spte);
@@ -370,11 +372,11 @@ static bool ept_walk(struct cpu *cpu, u64 gfn, bool write, bool fetch, struct tl
 			 gfn >> (9 * (level - 1)), e, table);
 	}
 	if (!ept_allowed(e, write, fetch))
-		return true;
+		return TRANSLATION;
 	*sptep |= EPT_ACCESSED | (write ? EPT_DIRTY : 0);
 	e->dirty = *sptep & EPT_DIRTY;
 	e->pfn = table >> 12 | (gfn & (umbra_level_frames(level) - 1));
-	return true;
+	return TRANSLATION;
 }
 
 bool hw_physical(struct cpu *cpu, u64 gpa, bool write, bool fetch, kvm_pfn_t *pfn, u32 *code)
@@ -382,7 +384,7 @@ bool hw_physical(struct cpu *cpu, u64 gpa, bool write, bool fetch, kvm_pfn_t *pf
 	u64 gfn = gpa >> 12;
 	struct tlb_entry *e = &cpu->ept_tlb[gfn % EPT_TLB];
 	struct tlb_entry walked;
-	bool present;
+	enum found result;
 
 	*code = write * UMBRA_ACC_WRITE | fetch * UMBRA_ACC_FETCH;
 	/* More than four levels reach: always a violation. */
@@ -400,9 +402,15 @@ bool hw_physical(struct cpu *cpu, u64 gpa, bool write, bool fetch, kvm_pfn_t *pf
 			return false;
 		}
 	}
-	present = ept_walk(cpu, gfn, write, fetch, &walked);
-	if (!present || !ept_allowed(&walked, write, fetch)) {
-		*code |= present * UMBRA_ACC_PRESENT;
+	result = ept_walk(cpu, gfn, write, fetch, &walked);
+	/* A misconfiguration: the exit does not tell the access. */
+	if (result == RESERVED) {
+		*code = UMBRA_ACC_RSVD;
+		forget_physical(cpu, gfn);
+		return false;
+	}
+	if (result != TRANSLATION || !ept_allowed(&walked, write, fetch)) {
+		*code |= (result == TRANSLATION) * UMBRA_ACC_PRESENT;
 		forget_physical(cpu, gfn);
 		return false;
 	}

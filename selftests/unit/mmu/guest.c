@@ -167,6 +167,20 @@ static bool is_self_map(const struct ref_result *r)
 	return false;
 }
 
+/* An entry said so, which may be as old as a translation in a TLB. */
+static void check_mmio(struct cpu *cpu, const struct ref_access *ra, unsigned int gva_nr,
+		       const struct umbra_fault *fault)
+{
+	counts.mmio_fast++;
+	if (machine.interfered || machine.mmu.retiring)
+		return;
+	if (gfn_to_page(fault->gpa >> 12, false, NULL) >= 0)
+		violation("gpa %llx is memory, not MMIO", fault->gpa);
+	if (cpu->v.family == UMBRA_FAMILY_SHADOW &&
+	    !history_allows_mmio(cpu, ra, gva_nr, fault->gpa >> 12))
+		violation("gva %llx must not go to gpa %llx any more", (u64)ra->gva, fault->gpa);
+}
+
 static void check_emulate(struct cpu *cpu, const struct ref_access *ra,
 			  const struct umbra_fault *fault)
 {
@@ -236,7 +250,10 @@ static enum progress emulate(struct cpu *cpu, const struct guest_access *a,
 			     const struct ref_access *ra, const struct umbra_fault *fault)
 {
 	counts.emulated++;
-	check_emulate(cpu, ra, fault);
+	if (fault->mmio && fault->access & UMBRA_ACC_RSVD)
+		check_mmio(cpu, ra, a->gva_nr, fault);
+	else
+		check_emulate(cpu, ra, fault);
 	if (fault->mmio) {
 		counts.mmio++;
 		return DONE;
@@ -286,8 +303,12 @@ static enum progress handle(struct cpu *cpu, const struct guest_access *a,
 	machine.walk = *ra;
 	machine.fault_gpa = v->family == UMBRA_FAMILY_EPT ? fault->addr : 0;
 	idx = srcu_read_lock(&v->mmu->srcu);
-	result = v->family == UMBRA_FAMILY_EPT ? umbra_mmu_ept_fault(v, fault) :
-						 umbra_mmu_shadow_fault(v, fault);
+	if (fault->access & UMBRA_ACC_RSVD)
+		result = umbra_mmu_mmio_fault(v, fault);
+	else if (v->family == UMBRA_FAMILY_EPT)
+		result = umbra_mmu_ept_fault(v, fault);
+	else
+		result = umbra_mmu_shadow_fault(v, fault);
 	switch (result) {
 	case UMBRA_FAULT_FIXED:
 		counts.fixed++;

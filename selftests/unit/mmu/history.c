@@ -137,15 +137,24 @@ static bool next_choice(struct search *s)
 	return false;
 }
 
-static bool grants(const struct ref_result *r, const struct ref_access *a, unsigned int page)
+/* What the CPU uses: a page, or -1 and a frame without memory. */
+struct used {
+	int page;
+	gfn_t gfn;
+};
+
+static bool grants(const struct ref_result *r, const struct ref_access *a,
+		   const struct used *used)
 {
-	if (r->fault || !r->accessed || (a->write && !r->leaf_dirty))
+	int page = gfn_to_page(r->gpa >> 12, true, NULL);
+
+	if (r->fault || !r->accessed || (a->write && !r->leaf_dirty) || page != used->page)
 		return false;
-	return gfn_to_page(r->gpa >> 12, true, NULL) == (int)page;
+	return page >= 0 || r->gpa >> 12 == used->gfn;
 }
 
 static bool search(struct ref_cpu *ref, const struct ref_access *a, u64 since,
-		   unsigned int page, bool only_global)
+		   const struct used *used, bool only_global)
 {
 	struct search s = { .since = since };
 	unsigned int tries = 0;
@@ -154,7 +163,7 @@ static bool search(struct ref_cpu *ref, const struct ref_access *a, u64 since,
 	do {
 		s.level = 0;
 		reference_walk(ref, a, read_version, &s, &r);
-		if (grants(&r, a, page) && (!only_global || r.global))
+		if (grants(&r, a, used) && (!only_global || r.global))
 			return true;
 		if (++tries == MAX_TRIES) {
 			counts.undecided++;
@@ -164,8 +173,8 @@ static bool search(struct ref_cpu *ref, const struct ref_access *a, u64 since,
 	return false;
 }
 
-bool history_allows(const struct cpu *cpu, const struct ref_access *a, unsigned int gva_nr,
-		    unsigned int page)
+static bool allows(const struct cpu *cpu, const struct ref_access *a, unsigned int gva_nr,
+		   const struct used *used)
 {
 	struct ref_cpu ref = cpu_reference(cpu);
 	bool pcide = ref.cr4 & X86_CR4_PCIDE;
@@ -176,7 +185,7 @@ bool history_allows(const struct cpu *cpu, const struct ref_access *a, unsigned 
 
 	/* By far the commonest: what the tables say now. */
 	reference_walk(&ref, a, read_now, NULL, &r);
-	if (grants(&r, a, page))
+	if (grants(&r, a, used))
 		return true;
 	counts.stale++;
 
@@ -190,10 +199,26 @@ bool history_allows(const struct cpu *cpu, const struct ref_access *a, unsigned 
 		memcpy(ref.pdpte, cpu->root[i].pdpte, sizeof(ref.pdpte));
 		if (current_root || (cpu->root[i + 1].since > since_pcid && pcide &&
 				     (ref.cr3 & (NR_PCIDS - 1)) == pcid))
-			if (search(&ref, a, since_pcid, page, false))
+			if (search(&ref, a, since_pcid, used, false))
 				return true;
-		if (ref.cr4 & X86_CR4_PGE && search(&ref, a, since, page, true))
+		if (ref.cr4 & X86_CR4_PGE && search(&ref, a, since, used, true))
 			return true;
 	}
 	return false;
+}
+
+bool history_allows(const struct cpu *cpu, const struct ref_access *a, unsigned int gva_nr,
+		    unsigned int page)
+{
+	const struct used used = { .page = page };
+
+	return allows(cpu, a, gva_nr, &used);
+}
+
+bool history_allows_mmio(const struct cpu *cpu, const struct ref_access *a, unsigned int gva_nr,
+			 gfn_t gfn)
+{
+	const struct used used = { .page = -1, .gfn = gfn };
+
+	return allows(cpu, a, gva_nr, &used);
 }

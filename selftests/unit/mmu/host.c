@@ -520,6 +520,9 @@ static void publish(struct umbra_memslot *drop, struct umbra_memslot *add)
 
 	umbra_memslots_replace(new, drop, add);
 	new->generation = old->generation + 1;
+	new->mmio_gen = umbra_mmio_gen_next(old->mmio_gen, drop, add);
+	if (new->mmio_gen != old->mmio_gen && umbra_mmio_gen_wrapped(new->mmio_gen))
+		umbra_mmu_zap_mmio(&machine.mmu);
 	rcu_assign_pointer(machine.mmu.memslots, new);
 	synchronize_srcu(&machine.mmu.srcu);
 	umbra_memslots_replace(old, drop, add);

@@ -195,8 +195,8 @@ void cpu_flush_gva(struct cpu *cpu, unsigned int gva_nr);
 bool hw_linear(struct cpu *cpu, const struct hw_access *a, kvm_pfn_t *pfn, u32 *code);
 bool hw_physical(struct cpu *cpu, u64 gpa, bool write, bool fetch, kvm_pfn_t *pfn, u32 *code);
 
-/* The EPT caps that the MMU was told of. */
-extern bool sim_ept_ad;
+/* What the MMU was told that it can do. */
+extern bool sim_ept_ad, sim_mmio;
 
 void hw_explain(const struct cpu *cpu, u64 gva, unsigned int gva_nr);
 
@@ -217,6 +217,10 @@ void cpu_new_root(struct cpu *cpu);
 /* Is @page, with the rights of @a, something that the CPU may use for a gva? */
 bool history_allows(const struct cpu *cpu, const struct ref_access *a, unsigned int gva_nr,
 		    unsigned int page);
+
+/* The same for a frame without memory. */
+bool history_allows_mmio(const struct cpu *cpu, const struct ref_access *a, unsigned int gva_nr,
+			 gfn_t gfn);
 
 /* Guest memory as it is now, as reference_walk() wants it. */
 uint64_t read_now(void *ctx, uint64_t gpa, int bytes);
@@ -273,8 +277,8 @@ void __noreturn __printf(1, 2) violation(const char *format, ...);
 
 struct machine_counts {
 	u64 steps, accesses, hits, walks, stale, undecided, faults, fixed, spurious, retry,
-	    emulated, tracked, mmio, self_map, unprotected, guest_faults, shadow, notified,
-	    collapsed, interfered, inside, raced, nomem, vms, audits;
+	    emulated, tracked, mmio, mmio_fast, self_map, unprotected, guest_faults, shadow,
+	    notified, collapsed, interfered, inside, raced, nomem, vms, audits;
 	u64 mode[4];		/* shadow tries, by enum guest_mode */
 };
 

@@ -9,7 +9,7 @@
 #include "machine.h"
 
 struct machine_counts counts;
-bool sim_ept_ad;
+bool sim_ept_ad, sim_mmio;
 
 void violation(const char *format, ...)
 {

@@ -7,6 +7,7 @@
 #include <linux/hash.h>
 #include <linux/kvm.h>
 #include "../../../mmu/ept.h"
+#include "../../../mmu/mmio.h"
 #include "../../../mmu/rmap.h"
 #include "../../../mmu/shadow.h"
 #include "../../../mmu/walk.h"
@@ -125,6 +126,8 @@ static void scene_ept(void)
 	BREAK(*large, *large | SPTE_1G, "no leaf of level 2");
 	BREAK(*large, *large | BIT_ULL(13), "not aligned");
 	BREAK(*small, *small & ~EPT_READ, "without read right");
+	BREAK(*small, umbra_mmio_spte(umbra_mmio_gen(mmu), EPT_WRITE | EPT_EXEC),
+	      "is for MMIO, and there is a slot");
 	BREAK(*small, *small & ~SPTE_LEAF, "no link of level 1");
 	BREAK(*link, *link & ~EPT_WRITE, "no link of level 2");
 	BREAK(*link, *link | EPT_LARGE, "no link of level 2");

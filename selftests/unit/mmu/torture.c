@@ -25,7 +25,7 @@
 #define STEPS_PER_FLUSH	3000u
 
 struct machine_counts counts;
-bool sim_ept_ad;
+bool sim_ept_ad, sim_mmio;
 
 static u64 seed = 1, steps = 5000000, audit_every = 50;
 static bool trace, in_step, interfering;
@@ -633,6 +633,7 @@ static void vm_create(void)
 {
 	struct umbra_mmu_caps caps = {
 		.ept_ad = chance(50), .ept_2m = chance(80), .host_maxphyaddr = 46,
+		.pt_addr_bits = chance(80) ? 46 : 52, .mmio_caching = chance(80),
 	};
 	enum umbra_policy policy = chance(85) ? UMBRA_POLICY_SHADOW : UMBRA_POLICY_EPT;
 	u8 *bytes = (u8 *)cpus;
@@ -640,6 +641,7 @@ static void vm_create(void)
 	counts.vms++;
 	gbpages = chance(70);
 	sim_ept_ad = caps.ept_ad;
+	sim_mmio = caps.mmio_caching;
 	memset(&machine, 0, sizeof(machine));
 	memset(bytes, 0, sizeof(cpus));
 	memset(ram, 0, sizeof(ram));
@@ -683,9 +685,10 @@ static void report(void)
 	printf("# faults %llu: fixed %llu, spurious %llu, retry %llu, guest %llu, nomem %llu\n",
 	       counts.faults, counts.fixed, counts.spurious, counts.retry, counts.guest_faults,
 	       counts.nomem);
-	printf("# emulated %llu: mmio %llu, tracked %llu (self map %llu, unprotected %llu)\n",
-	       counts.emulated, counts.mmio, counts.tracked, counts.self_map,
-	       counts.unprotected);
+	printf("# emulated %llu: mmio %llu (by an entry %llu)\n", counts.emulated, counts.mmio,
+	       counts.mmio_fast);
+	printf("# tracked %llu (self map %llu, unprotected %llu)\n", counts.tracked,
+	       counts.self_map, counts.unprotected);
 	printf("# notified %llu, collapsed %llu, interfered %llu, inside %llu, raced %llu\n",
 	       counts.notified, counts.collapsed, counts.interfered, counts.inside,
 	       counts.raced);
