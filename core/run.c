@@ -25,6 +25,8 @@ static int handle_requests(struct umbra_vcpu *vcpu)
 		umbra_vcpu_take_signals(vcpu);
 		umbra_vmx_request_window(vcpu);
 	}
+	if (test_and_clear_bit(UMBRA_REQ_LOGGING, &vcpu->requests))
+		umbra_vmx_update_logging(vcpu);
 	if (test_and_clear_bit(UMBRA_REQ_MMU_RELOAD, &vcpu->requests))
 		vcpu->mmu.root = INVALID_PAGE;
 	return 1;

@@ -44,7 +44,7 @@ static bool is_logged(const struct umbra_memslot *slot, gfn_t gfn, u64 nr)
 }
 
 void umbra_audit_leaf(struct umbra_auditor *a, const char *family, gfn_t gfn,
-		      unsigned int level, bool writable)
+		      unsigned int level, bool writable, bool silent)
 {
 	const struct umbra_memslot *slot = umbra_shadow_slot(a->mmu, gfn);
 	u64 nr = umbra_level_frames(level);
@@ -61,7 +61,7 @@ void umbra_audit_leaf(struct umbra_auditor *a, const char *family, gfn_t gfn,
 		umbra_audit_found(a, "%s: gfn %llx of a read-only slot is writable", family, gfn);
 	if (umbra_tracked_any(slot, gfn, nr))
 		umbra_audit_found(a, "%s: gfn %llx is tracked and writable", family, gfn);
-	if (a->exact && !is_logged(slot, gfn, nr))
+	if (a->exact && silent && !is_logged(slot, gfn, nr))
 		umbra_audit_found(a, "%s: gfn %llx is writable, and not in the log", family, gfn);
 }
 
@@ -70,6 +70,7 @@ void umbra_audit_leaf(struct umbra_auditor *a, const char *family, gfn_t gfn,
 static void audit_ept_leaf(struct umbra_auditor *a, u64 spte, unsigned int level, gfn_t gfn)
 {
 	u64 size = level == 1 ? 0 : level == 2 ? EPT_LARGE : EPT_LARGE | SPTE_1G;
+	bool silent;
 
 	if (level > 3 || (spte & (EPT_LARGE | SPTE_1G)) != size) {
 		umbra_audit_found(a, "EPT: gfn %llx: %llx is no leaf of level %u", gfn, spte,
@@ -78,7 +79,9 @@ static void audit_ept_leaf(struct umbra_auditor *a, u64 spte, unsigned int level
 	}
 	if (umbra_spte_pfn(spte) & (umbra_level_frames(level) - 1))
 		umbra_audit_found(a, "EPT: gfn %llx: %llx is not aligned", gfn, spte);
-	umbra_audit_leaf(a, "EPT", gfn, level, spte & EPT_WRITE);
+	/* With PML a small one that is not dirty tells the CPU to note the write. */
+	silent = !umbra_mmu_caps.pml || level > 1 || (spte & EPT_DIRTY);
+	umbra_audit_leaf(a, "EPT", gfn, level, spte & EPT_WRITE, silent);
 }
 
 static bool is_link(struct umbra_auditor *a, u64 spte, unsigned int level, gfn_t gfn)

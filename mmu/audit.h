@@ -60,9 +60,10 @@ void umbra_audit_count(struct umbra_auditor *a, const char *what, u64 counted, u
  * @gfn: first frame
  * @level: size
  * @writable: the entry lets the guest write
+ * @silent: and nobody would note it
  */
 void umbra_audit_leaf(struct umbra_auditor *a, const char *family, gfn_t gfn,
-		      unsigned int level, bool writable);
+		      unsigned int level, bool writable, bool silent);
 
 /* What holds for entries for MMIO of either family. */
 void umbra_audit_mmio(struct umbra_auditor *a, const char *family, gfn_t gfn, u64 spte);

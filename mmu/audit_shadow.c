@@ -60,7 +60,7 @@ static void audit_leaf(struct umbra_auditor *a, const struct umbra_shadow_page *
 	const struct umbra_memslot *slot = umbra_shadow_slot(a->mmu, gfn);
 
 	a->rmapped++;
-	umbra_audit_leaf(a, "shadow", gfn, sp->role.level, spte & PT_WRITE);
+	umbra_audit_leaf(a, "shadow", gfn, sp->role.level, spte & PT_WRITE, true);
 	audit_rights(a, sp, index, spte);
 	if (slot && !(slot->rmap && contains(umbra_slot_rmap(slot, gfn), &sp->spt[index])))
 		found(a, sp, "spte %u is not in the rmap of gfn %llx", index, gfn);

@@ -273,6 +273,11 @@ static int install(struct umbra_mmu_vcpu *vcpu, struct umbra_target *t, u64 *spt
 	return UMBRA_FAULT_FIXED;
 }
 
+static bool is_table(u64 spte)
+{
+	return umbra_spte_present(fmt, spte) && !umbra_spte_leaf(spte);
+}
+
 int umbra_ept_map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 		  struct umbra_target *t, struct umbra_around *around)
 {
@@ -288,12 +293,17 @@ int umbra_ept_map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 	if (t->level > 1 && umbra_tracked_any(t->slot, umbra_level_base(t->gfn, t->level),
 					      umbra_level_frames(t->level)))
 		t->level = 1;
-	write = umbra_target_grants_write(t) && (t->write || writable_early(t->slot, t->level));
 	sptep = find_or_build(vcpu, t);
+	if (is_table(READ_ONCE(*sptep)) && umbra_memslot_logged(t->slot)) {
+		/* Made small by a write, and not to be large again while others come. */
+		t->level = 1;
+		sptep = find_or_build(vcpu, t);
+	}
 	old = READ_ONCE(*sptep);
-	t->in_way = umbra_spte_present(fmt, old) && !umbra_spte_leaf(old);
+	t->in_way = is_table(old);
 	if (t->in_way)
 		return UMBRA_FAULT_RETRY;
+	write = umbra_target_grants_write(t) && (t->write || writable_early(t->slot, t->level));
 	result = install(vcpu, t, sptep, old, write);
 	if (result == UMBRA_FAULT_FIXED)
 		map_around(mmu, t, sptep, around);

@@ -54,7 +54,8 @@ static const struct ctl_row ctl_rows[NR_ROWS] = {
 		SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST |
 		SECONDARY_EXEC_ENABLE_VPID,
 		SECONDARY_EXEC_WBINVD_EXITING | SECONDARY_EXEC_ENABLE_RDTSCP |
-		SECONDARY_EXEC_ENABLE_INVPCID | SECONDARY_EXEC_PAUSE_LOOP_EXITING,
+		SECONDARY_EXEC_ENABLE_INVPCID | SECONDARY_EXEC_PAUSE_LOOP_EXITING |
+		SECONDARY_EXEC_ENABLE_PML,
 	},
 	[ROW_EXIT] = {
 		"VM-exit controls", MSR_IA32_VMX_TRUE_EXIT_CTLS,
@@ -145,6 +146,9 @@ static void drop_dynamic(struct vmx_caps *caps)
 		       CPU_BASED_INVLPG_EXITING | CPU_BASED_INTR_WINDOW_EXITING |
 		       CPU_BASED_NMI_WINDOW_EXITING);
 	caps->entry &= ~VM_ENTRY_IA32E_MODE;
+	/* It logs what dirty flags are set, so it is nothing without them. */
+	caps->pml = caps->ept_ad && (caps->cpu2 & SECONDARY_EXEC_ENABLE_PML);
+	caps->cpu2 &= ~SECONDARY_EXEC_ENABLE_PML;
 }
 
 static int read_caps(struct vmx_caps *caps)

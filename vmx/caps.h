@@ -19,6 +19,7 @@
  * @ept_ad: EPT accessed and dirty flags
  * @ept_2m: 2 MiB leaves
  * @ept_1g: 1 GiB leaves
+ * @pml: page-modification logging
  * @invvpid_addr: INVVPID of one address
  */
 struct vmx_caps {
@@ -34,6 +35,7 @@ struct vmx_caps {
 	bool ept_ad;
 	bool ept_2m;
 	bool ept_1g;
+	bool pml;
 	bool invvpid_addr;
 };
 

@@ -163,6 +163,7 @@ static int (*const handlers[])(struct vmx_vcpu *vmx) = {
 	[EXIT_REASON_INVVPID] = inject_ud,
 	[EXIT_REASON_WBINVD] = skip,
 	[EXIT_REASON_XSETBV] = inject_gp,
+	[EXIT_REASON_PML_FULL] = vmx_handle_pml_full,
 	[EXIT_REASON_INVPCID] = vmx_handle_invpcid,
 	[EXIT_REASON_VMFUNC] = inject_ud,
 };

@@ -53,10 +53,21 @@ void vmx_family_write_crs(struct vmx_vcpu *vmx)
 		     vmx_caps.entry | ((efer & EFER_LMA) ? VM_ENTRY_IA32E_MODE : 0));
 }
 
+void vmx_family_write_cpu2(struct vmx_vcpu *vmx)
+{
+	const u32 ept = SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST;
+	u32 ctl = vmx->cpu2_ctl;
+
+	if (vmx->family == UMBRA_FAMILY_SHADOW)
+		ctl &= ~ept;
+	else if (vmx->pml_on)
+		ctl |= SECONDARY_EXEC_ENABLE_PML;
+	vmcs_write32(SECONDARY_VM_EXEC_CONTROL, ctl);
+}
+
 /* Everything in the VMCS that depends on the family. */
 void vmx_family_apply(struct vmx_vcpu *vmx)
 {
-	const u32 ept = SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_UNRESTRICTED_GUEST;
 	const u32 cr3_exits = CPU_BASED_CR3_LOAD_EXITING | CPU_BASED_CR3_STORE_EXITING |
 			      CPU_BASED_INVLPG_EXITING;
 	u32 exceptions = ALWAYS_INTERCEPTED;
@@ -64,14 +75,13 @@ void vmx_family_apply(struct vmx_vcpu *vmx)
 	vmx->family = vmx->vcpu.mmu.family;
 	vmx->loaded_root = INVALID_PAGE;
 	vmx->need_flush = true;
+	vmx_family_write_cpu2(vmx);
 	if (vmx->family == UMBRA_FAMILY_SHADOW) {
-		vmcs_write32(SECONDARY_VM_EXEC_CONTROL, vmx->cpu2_ctl & ~ept);
 		vmx_cpu_ctl_set(vmx, cr3_exits);
 		exceptions |= BIT(X86_TRAP_PF);
 		vmx->cr0_owned = CR0_HARMLESS;
 		vmx->cr4_owned = CR4_HARMLESS & vmx->cr4_allowed;
 	} else {
-		vmcs_write32(SECONDARY_VM_EXEC_CONTROL, vmx->cpu2_ctl);
 		vmx_cpu_ctl_clear(vmx, cr3_exits);
 		vmx->cr0_owned = CR0_HARMLESS | X86_CR0_WP;
 		vmx->cr4_owned = (CR4_HARMLESS | CR4_PAGING) & vmx->cr4_allowed;

@@ -55,7 +55,8 @@ static void kick_all(struct umbra_mmu *mmu)
 		struct umbra_vcpu *vcpu = vm->vcpu[i];
 		int cpu = READ_ONCE(vcpu->cpu);
 
-		if (READ_ONCE(vcpu->mode) == UMBRA_IN_GUEST && cpu >= 0 && cpu != me)
+		/* Pairs with the release in run_guest(): what was logged is in the log. */
+		if (smp_load_acquire(&vcpu->mode) == UMBRA_IN_GUEST && cpu >= 0 && cpu != me)
 			__cpumask_set_cpu(cpu, mask);
 	}
 	if (!cpumask_empty(mask))
@@ -71,12 +72,8 @@ static void request_reload(struct umbra_mmu_vcpu *mv)
 	umbra_vcpu_kick(vcpu);
 }
 
-static void set_logging(struct umbra_mmu *mmu)
-{
-}
-
 const struct umbra_cpu_ops umbra_vmx_cpu_ops = {
 	.kick_all = kick_all,
-	.set_logging = set_logging,
+	.set_logging = vmx_set_logging,
 	.request_reload = request_reload,
 };

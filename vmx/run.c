@@ -181,7 +181,10 @@ static int run_guest(struct vmx_vcpu *vmx)
 			WRITE_ONCE(vcpu->mode, UMBRA_OUTSIDE_GUEST);
 			return entry_failed(vmx);
 		}
-		WRITE_ONCE(vcpu->mode, UMBRA_OUTSIDE_GUEST);
+		if (unlikely(vmx->pml_on))
+			vmx_pml_drain(vmx);
+		/* Pairs with the acquire in kick_all(). */
+		smp_store_release(&vcpu->mode, UMBRA_OUTSIDE_GUEST);
 		vcpu->stat.exits++;
 		read_exit(vmx);
 		if (!is_fast(vmx))

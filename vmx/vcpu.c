@@ -53,6 +53,8 @@ struct umbra_vcpu *umbra_vmx_vcpu_alloc(struct umbra_vm *vm)
 	if (!vmx->msr_bitmap)
 		goto err_vmcs;
 
+	if (vmx_pml_alloc(vmx))
+		goto err_bitmap;
 	vmx->vmcs->revision = vmx_caps.revision;
 	vmx->vmcs_pa = virt_to_phys(vmx->vmcs);
 	vmx->vmcs_cpu = -1;
@@ -61,6 +63,8 @@ struct umbra_vcpu *umbra_vmx_vcpu_alloc(struct umbra_vm *vm)
 	vmx->vcpu.vm = vm;
 	return &vmx->vcpu;
 
+err_bitmap:
+	free_page((unsigned long)vmx->msr_bitmap);
 err_vmcs:
 	free_page((unsigned long)vmx->vmcs);
 err_vpid:
@@ -75,6 +79,7 @@ void umbra_vmx_vcpu_free(struct umbra_vcpu *vcpu)
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
 	vmx_vmcs_clear(vmx);
+	vmx_pml_free(vmx);
 	free_page((unsigned long)vmx->msr_bitmap);
 	free_page((unsigned long)vmx->vmcs);
 	vpid_free(vmx->vpid);
@@ -89,6 +94,7 @@ void umbra_vmx_vcpu_reset(struct umbra_vcpu *vcpu)
 	vmx_vmcs_setup(vmx);
 	vmx_msr_reset(vmx);
 	vmx_regs_reset(vmx);
+	vmx_pml_setup(vmx);
 	vcpu->apic_base = APIC_DEFAULT_PHYS_BASE | MSR_IA32_APICBASE_ENABLE |
 			  (vcpu->idx ? 0 : MSR_IA32_APICBASE_BSP);
 	umbra_vcpu_put(vcpu);

@@ -119,6 +119,8 @@ struct vmx_host_segs {
  * @cpu_ctl: current processor-based controls
  * @pin_ctl: current pin-based controls
  * @cpu2_ctl: secondary controls of this guest, EPT and unrestricted guest on
+ * @pml: what PML writes to, or NULL
+ * @pml_on: PML is to be used in the EPT family
  * @family: the family that the VMCS is set up for
  * @loaded_root: mmu.root as written to the VMCS
  * @await_legal: the guest is to change to the shadow family as soon as VM entry
@@ -177,6 +179,8 @@ struct vmx_vcpu {
 	u32 cpu_ctl;
 	u32 pin_ctl;
 	u32 cpu2_ctl;
+	u64 *pml;
+	bool pml_on;
 	enum umbra_family family;
 	hpa_t loaded_root;
 	bool await_legal;
@@ -375,6 +379,7 @@ void vmx_sync_crs(struct vmx_vcpu *vmx);
 /* family.c */
 void vmx_family_apply(struct vmx_vcpu *vmx);
 void vmx_family_update(struct vmx_vcpu *vmx);
+void vmx_family_write_cpu2(struct vmx_vcpu *vmx);
 void vmx_family_write_crs(struct vmx_vcpu *vmx);
 int vmx_handle_preemption_timer(struct vmx_vcpu *vmx);
 
@@ -419,6 +424,15 @@ int vmx_handle_invpcid(struct vmx_vcpu *vmx);
 void vmx_flush_tags(struct vmx_vcpu *vmx);
 void vmx_flush_guest(struct vmx_vcpu *vmx);
 void vmx_load_root(struct vmx_vcpu *vmx);
+
+/* pml.c */
+bool vmx_pml_init(void);
+int vmx_pml_alloc(struct vmx_vcpu *vmx);
+void vmx_pml_free(struct vmx_vcpu *vmx);
+void vmx_pml_setup(struct vmx_vcpu *vmx);
+void vmx_set_logging(struct umbra_mmu *mmu);
+bool vmx_pml_drain(struct vmx_vcpu *vmx);
+int vmx_handle_pml_full(struct vmx_vcpu *vmx);
 
 /* io.c */
 int vmx_handle_io(struct vmx_vcpu *vmx);

@@ -41,6 +41,7 @@ enum umbra_request {
 	UMBRA_REQ_MMU_RELOAD,
 	UMBRA_REQ_TRIPLE_FAULT,
 	UMBRA_REQ_EVENT,
+	UMBRA_REQ_LOGGING,
 };
 
 /* Bits of vcpu->signals: what other CPUs send to a vCPU with a local APIC. */

@@ -132,6 +132,11 @@ void umbra_vmx_request_window(struct umbra_vcpu *vcpu);
 int umbra_vmx_run_once(struct umbra_vcpu *vcpu);
 
 /**
+ * umbra_vmx_update_logging() - mmu->nr_logged has become zero, or is no longer
+ */
+void umbra_vmx_update_logging(struct umbra_vcpu *vcpu);
+
+/**
  * umbra_vmx_emu_load() / umbra_vmx_emu_store() - registers for the emulator
  *
  * load fills regs, rip, rflags, mode, cpl and the like; store takes regs, rip

@@ -117,6 +117,7 @@ int cpu_enter(struct cpu *cpu)
 		}
 		WARN_ON(v->root == INVALID_PAGE);
 	}
+	cpu->pml_on = sim_pml && v->mmu->nr_logged && v->family == UMBRA_FAMILY_EPT;
 	gen = atomic64_read(&v->mmu->tlb_gen);
 	if (v->tlb_gen != gen) {
 		v->tlb_gen = gen;
@@ -131,9 +132,34 @@ int cpu_enter(struct cpu *cpu)
 	return 0;
 }
 
+/* What vmx/pml.c does at each exit. */
+static void pml_drain(struct cpu *cpu)
+{
+	umbra_mmu_log_gpas(&cpu->v, cpu->pml, cpu->nr_pml);
+	cpu->nr_pml = 0;
+}
+
+/* The dirty flag of a leaf is set. The address need not be aligned. */
+static void pml_note(struct cpu *cpu, u64 gfn)
+{
+	if (cpu->nr_pml == NR_PML)
+		pml_drain(cpu);
+	cpu->pml[cpu->nr_pml++] = gfn << 12 | rnd(4096);
+}
+
+bool cpu_has_noted(gfn_t gfn)
+{
+	for (int i = 0; i < NR_SIM_CPUS; i++)
+		for (unsigned int k = 0; k < cpus[i].nr_pml; k++)
+			if (cpus[i].pml[k] >> 12 == gfn)
+				return true;
+	return false;
+}
+
 void cpu_exit(struct cpu *cpu)
 {
 	cpu->in_guest = false;
+	pml_drain(cpu);
 }
 
 static void kick_all(struct umbra_mmu *mmu)
@@ -147,8 +173,14 @@ static void request_reload(struct umbra_mmu_vcpu *v)
 	container_of(v, struct cpu, v)->reload = true;
 }
 
+/* Each CPU looks before it enters. */
+static void set_logging(struct umbra_mmu *mmu)
+{
+}
+
 const struct umbra_cpu_ops sim_cpu_ops = {
 	.kick_all = kick_all,
+	.set_logging = set_logging,
 	.request_reload = request_reload,
 };
 
@@ -373,6 +405,8 @@ static enum found ept_walk(struct cpu *cpu, u64 gfn, bool write, bool fetch, str
 	}
 	if (!ept_allowed(e, write, fetch))
 		return TRANSLATION;
+	if (write && cpu->pml_on && !(*sptep & EPT_DIRTY))
+		pml_note(cpu, gfn);
 	*sptep |= EPT_ACCESSED | (write ? EPT_DIRTY : 0);
 	e->dirty = *sptep & EPT_DIRTY;
 	e->pfn = table >> 12 | (gfn & (umbra_level_frames(level) - 1));
@@ -464,6 +498,9 @@ void mmu_audit(void)
 	struct umbra_audit audit;
 	int idx = srcu_read_lock(&machine.mmu.srcu);
 
+	/* What is noted is as good as logged. */
+	for (int i = 0; i < NR_SIM_CPUS; i++)
+		pml_drain(&cpus[i]);
 	umbra_mmu_audit(&machine.mmu, true, &audit);
 	srcu_read_unlock(&machine.mmu.srcu, idx);
 	counts.audits++;

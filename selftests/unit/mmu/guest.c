@@ -122,6 +122,7 @@ static bool is_logged(const struct umbra_memslot *slot, unsigned int index)
 	unsigned int snapshot = BITS_TO_LONGS(slot->npages) * BITS_PER_LONG;
 
 	return !slot->dirty_bitmap || test_bit(index, slot->dirty_bitmap) ||
+	       cpu_has_noted(slot->base_gfn + index) ||
 	       (machine.harvesting && test_bit(snapshot + index, slot->dirty_bitmap));
 }
 

@@ -615,6 +615,11 @@ void slot_harvest_dirty(int id)
 	unsigned long *log = slot->dirty_bitmap;
 	int idx = srcu_read_lock(&machine.mmu.srcu);
 
+	umbra_mmu_log_sync(&machine.mmu);
+	for (unsigned int i = 0; i < slot->npages; i++)
+		if (cpu_has_noted(slot->base_gfn + i))
+			violation("a write to gfn %llx is not in the log yet",
+				  slot->base_gfn + i);
 	memcpy(log + longs, log, longs * sizeof(long));
 	memset(log, 0, longs * sizeof(long));
 	machine.harvesting = true;

@@ -134,6 +134,7 @@ struct cpu;
 #define NR_PCIDS	4
 #define NR_ROOTS	32
 #define NR_RECENT	24
+#define NR_PML		6	/* entries; a real CPU has 512 */
 #define EPT_TLB		2048
 
 struct tlb_entry {
@@ -167,6 +168,11 @@ struct cpu {
 	struct tlb_entry ept_tlb[EPT_TLB];
 	struct psc_entry ept_psc[5][PSC_WAYS];
 
+	/* Page-modification log, and whether it is on. */
+	bool pml_on;
+	unsigned int nr_pml;
+	u64 pml[NR_PML];
+
 	/* When the guest last invalidated what, and the CR3 values since. */
 	u64 flushed_all;
 	u64 flushed_pcid[NR_PCIDS];
@@ -196,7 +202,10 @@ bool hw_linear(struct cpu *cpu, const struct hw_access *a, kvm_pfn_t *pfn, u32 *
 bool hw_physical(struct cpu *cpu, u64 gpa, bool write, bool fetch, kvm_pfn_t *pfn, u32 *code);
 
 /* What the MMU was told that it can do. */
-extern bool sim_ept_ad, sim_mmio;
+extern bool sim_ept_ad, sim_mmio, sim_pml;
+
+/* Has a CPU noted a write to @gfn that is not in the log yet? */
+bool cpu_has_noted(gfn_t gfn);
 
 void hw_explain(const struct cpu *cpu, u64 gva, unsigned int gva_nr);
 

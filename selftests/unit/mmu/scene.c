@@ -9,7 +9,7 @@
 #include "machine.h"
 
 struct machine_counts counts;
-bool sim_ept_ad, sim_mmio;
+bool sim_ept_ad, sim_mmio, sim_pml;
 
 void violation(const char *format, ...)
 {

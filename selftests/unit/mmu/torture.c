@@ -25,7 +25,7 @@
 #define STEPS_PER_FLUSH	3000u
 
 struct machine_counts counts;
-bool sim_ept_ad, sim_mmio;
+bool sim_ept_ad, sim_mmio, sim_pml;
 
 static u64 seed = 1, steps = 5000000, audit_every = 50;
 static bool trace, in_step, interfering;
@@ -640,8 +640,11 @@ static void vm_create(void)
 
 	counts.vms++;
 	gbpages = chance(70);
+	caps.pml = caps.ept_ad && chance(60);
 	sim_ept_ad = caps.ept_ad;
 	sim_mmio = caps.mmio_caching;
+	sim_pml = caps.pml;
+	umbra_eager_page_split = chance(50);
 	memset(&machine, 0, sizeof(machine));
 	memset(bytes, 0, sizeof(cpus));
 	memset(ram, 0, sizeof(ram));
