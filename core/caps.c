@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* KVM_CHECK_EXTENSION and KVM_ENABLE_CAP. */
+#include <linux/capability.h>
 #include <linux/cpumask.h>
 #include <linux/kvm.h>
 #include <linux/umbra.h>
@@ -54,6 +55,7 @@ long umbra_check_extension(struct umbra_call *call)
 	case KVM_CAP_SET_BOOT_CPU_ID:
 	case KVM_CAP_TSC_DEADLINE_TIMER:
 	case KVM_CAP_MEMORY_FAULT_INFO:
+	case KVM_CAP_VM_DISABLE_NX_HUGE_PAGES:
 	case UMBRA_CAP_PAGING_MODE:
 		return 1;
 	case KVM_CAP_PRE_FAULT_MEMORY:
@@ -100,6 +102,19 @@ static long set_paging_mode(struct umbra_vm *vm, const struct kvm_enable_cap *ca
 	return ret;
 }
 
+/* A guest that executes from large pages may take an affected host down. */
+static long disable_nx_huge_pages(struct umbra_vm *vm, const struct kvm_enable_cap *cap)
+{
+	if (cap->args[0])
+		return -EINVAL;
+	if (!capable(CAP_SYS_BOOT))
+		return -EPERM;
+	if (vm->nr_vcpus)
+		return -EINVAL;
+	umbra_nx_disable(vm);
+	return 0;
+}
+
 long umbra_vm_enable_cap(struct umbra_call *call)
 {
 	const struct kvm_enable_cap *cap = call->data;
@@ -111,6 +126,8 @@ long umbra_vm_enable_cap(struct umbra_call *call)
 		return set_paging_mode(call->vm, cap);
 	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2:
 		return umbra_dirty_set_manual(call->vm, cap);
+	case KVM_CAP_VM_DISABLE_NX_HUGE_PAGES:
+		return disable_nx_huge_pages(call->vm, cap);
 	default:
 		return -EINVAL;
 	}

@@ -5,10 +5,22 @@
 
 #include <umbra/mmu.h>
 
+struct umbra_vm;
+
 /* Filled by umbra_vmx_init(), constant afterwards. */
 extern struct umbra_mmu_caps umbra_caps;
 
 /* Parameter paging=: the policy of VMs that do not choose their own. */
 enum umbra_policy umbra_default_policy(void);
+
+/*
+ * nx.c: parameter nx_huge_pages=. A VM joins when it is complete and leaves before
+ * anything of it goes. umbra_nx_disable() exempts it; a vCPU must not exist yet.
+ * Context: may sleep; takes mmu->lock.
+ */
+void umbra_nx_init(void);
+void umbra_nx_join(struct umbra_vm *vm);
+void umbra_nx_leave(struct umbra_vm *vm);
+void umbra_nx_disable(struct umbra_vm *vm);
 
 #endif /* _UMBRA_CORE_CORE_H */

@@ -76,6 +76,7 @@ static int __init umbra_init(void)
 	ret = umbra_mmu_module_init(&umbra_caps);
 	if (ret)
 		goto err_vmx;
+	umbra_nx_init();
 	umbra_debugfs_init();
 	ret = misc_register(&umbra_dev);
 	if (ret)

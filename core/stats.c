@@ -48,6 +48,7 @@ static const struct stat_row vm_stats[] = {
 	STAT(umbra_vm, mmu.stat, pages_4k, INSTANT, NONE),
 	STAT(umbra_vm, mmu.stat, pages_2m, INSTANT, NONE),
 	STAT(umbra_vm, mmu.stat, pages_1g, INSTANT, NONE),
+	STAT(umbra_vm, mmu.stat, nx_lpage_splits, INSTANT, NONE),
 	STAT(umbra_vm, mmu.stat, table_bytes, INSTANT, BYTES),
 	STAT(umbra_vm, mmu.stat, max_mmu_rmap_size, PEAK, NONE),
 };

@@ -57,6 +57,7 @@ static struct umbra_vm *vm_new(void)
 	if (ret)
 		goto err_slots;
 	preempt_notifier_inc();
+	umbra_nx_join(vm);
 	return vm;
 
 err_slots:
@@ -75,6 +76,7 @@ static void vm_destroy(struct umbra_vm *vm)
 	unsigned int i;
 
 	umbra_debugfs_remove(vm);
+	umbra_nx_leave(vm);
 	preempt_notifier_dec();
 	umbra_notifier_unregister(vm);
 	umbra_irqchip_quiesce(vm);

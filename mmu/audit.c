@@ -77,6 +77,8 @@ static void audit_ept_leaf(struct umbra_auditor *a, u64 spte, unsigned int level
 				  level);
 		return;
 	}
+	if (level > 1 && a->mmu->nx_huge && spte & EPT_EXEC)
+		umbra_audit_found(a, "EPT: gfn %llx: %llx is large and executable", gfn, spte);
 	if (umbra_spte_pfn(spte) & (umbra_level_frames(level) - 1))
 		umbra_audit_found(a, "EPT: gfn %llx: %llx is not aligned", gfn, spte);
 	/* With PML a small one that is not dirty tells the CPU to note the write. */
@@ -86,9 +88,10 @@ static void audit_ept_leaf(struct umbra_auditor *a, u64 spte, unsigned int level
 
 static bool is_link(struct umbra_auditor *a, u64 spte, unsigned int level, gfn_t gfn)
 {
-	const u64 bits = umbra_format_ept.link;
+	const u64 bits = umbra_format_ept.link, vary = SPTE_ADDR | EPT_DIRTY | SPTE_NX_SPLIT;
 
-	if (level > 1 && (spte & ~SPTE_ADDR & ~EPT_DIRTY) == bits &&
+	a->nx_splits += umbra_ept_nx_split(spte);
+	if (level > 1 && (spte & ~vary) == bits &&
 	    pfn_valid(umbra_spte_pfn(spte)))
 		return true;
 	umbra_audit_found(a, "EPT: gfn %llx: %llx is no link of level %u", gfn, spte, level);
@@ -189,6 +192,8 @@ static void audit_counters(struct umbra_auditor *a)
 	umbra_audit_count(a, "pages_4k", atomic64_read(&stat->pages_4k), a->leaves[0]);
 	umbra_audit_count(a, "pages_2m", atomic64_read(&stat->pages_2m), a->leaves[1]);
 	umbra_audit_count(a, "pages_1g", atomic64_read(&stat->pages_1g), a->leaves[2]);
+	umbra_audit_count(a, "nx_lpage_splits", atomic64_read(&stat->nx_lpage_splits),
+			  a->nx_splits);
 	umbra_audit_count(a, "table_bytes", atomic64_read(&stat->table_bytes),
 			  tables << UMBRA_PAGE_SHIFT);
 }

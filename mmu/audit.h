@@ -24,6 +24,7 @@
  * @out: what was found
  * @exact: see umbra_mmu_audit()
  * @ept_tables: tables of the EPT tree
+ * @nx_splits: those that stand in for large leaves
  * @shadow_pages: shadow pages, invalid roots included
  * @register_roots: roots of vCPUs that stand for PDPTE registers
  * @leaves: [level - 1]: leaves of both families
@@ -38,6 +39,7 @@ struct umbra_auditor {
 	struct umbra_audit *out;
 	bool exact;
 	unsigned long ept_tables;
+	unsigned long nx_splits;
 	unsigned long shadow_pages;
 	unsigned long register_roots;
 	unsigned long leaves[AUDIT_LEVELS];

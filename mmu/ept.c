@@ -64,6 +64,21 @@ void umbra_ept_load(struct umbra_mmu_vcpu *vcpu)
 		atomic_long_inc(&mmu->ept_pages);
 }
 
+/* Put a table in place of nothing. Return: the entry, which may be somebody else's. */
+static u64 add_table(struct umbra_mmu_vcpu *vcpu, u64 *sptep)
+{
+	u64 *table = umbra_table_alloc(vcpu);
+	u64 link = umbra_spte_link(fmt, umbra_table_pa(table));
+	u64 seen = cmpxchg64(sptep, SPTE_NONE, link);
+
+	if (seen == SPTE_NONE) {
+		atomic_long_inc(&vcpu->mmu->ept_pages);
+		return link;
+	}
+	umbra_table_return(vcpu, table);
+	return seen;
+}
+
 /* Replace the leaf @spte. Return: what is in its place now. */
 static u64 split(struct umbra_mmu_vcpu *vcpu, u64 *sptep, u64 spte, unsigned int level)
 {
@@ -81,33 +96,28 @@ static u64 split(struct umbra_mmu_vcpu *vcpu, u64 *sptep, u64 spte, unsigned int
 }
 
 /* The entry of @t->gfn at @t->level, with tables down to it. */
-static u64 *find_or_build(struct umbra_mmu_vcpu *vcpu, const struct umbra_target *t)
+static u64 *find_or_build(struct umbra_mmu_vcpu *vcpu, struct umbra_target *t)
 {
 	struct umbra_mmu *mmu = vcpu->mmu;
 	u64 *table = umbra_table_va(mmu->ept_root);
 	unsigned int level;
 
-	for (level = fmt->levels; level > t->level; level--) {
+	for (level = fmt->levels;; level--) {
 		u64 *sptep = &table[umbra_table_index(t->gfn, level)];
 		u64 spte = READ_ONCE(*sptep);
 
-		if (!umbra_spte_present(fmt, spte)) {
-			u64 *new = umbra_table_alloc(vcpu);
-			u64 link = umbra_spte_link(fmt, umbra_table_pa(new));
-
-			spte = cmpxchg64(sptep, SPTE_NONE, link);
-			if (spte == SPTE_NONE) {
-				atomic_long_inc(&mmu->ept_pages);
-				spte = link;
-			} else {
-				umbra_table_return(vcpu, new);
-			}
-		}
+		if (level == t->level && umbra_ept_nx_split(spte))
+			t->level--;
+		if (level == t->level)
+			return sptep;
+		if (!umbra_spte_present(fmt, spte))
+			spte = add_table(vcpu, sptep);
 		if (umbra_spte_leaf(spte))
 			spte = split(vcpu, sptep, spte, level);
+		if (level <= t->nx_level)
+			umbra_ept_mark_split(mmu, sptep, spte);
 		table = umbra_table_va(spte);
 	}
-	return &table[umbra_table_index(t->gfn, level)];
 }
 
 /*
@@ -234,6 +244,9 @@ int umbra_ept_look(struct umbra_mmu_vcpu *vcpu, const struct umbra_target *t,
 		umbra_around_grow(around, t->slot, t->gfn, level == 1 ? sptep : NULL, fmt);
 		return UMBRA_FAULT_RETRY;
 	}
+	/* Large, and must not be executed: small ones have to take its place. */
+	if (t->fetch && !(spte & EPT_EXEC))
+		return UMBRA_FAULT_RETRY;
 	if (!t->write || (spte & fmt->write))
 		return UMBRA_FAULT_SPURIOUS;
 	/* Large, or of another size than it could be now: map it anew. */
@@ -251,6 +264,8 @@ static int install(struct umbra_mmu_vcpu *vcpu, struct umbra_target *t, u64 *spt
 	struct umbra_mmu *mmu = vcpu->mmu;
 	bool same = umbra_spte_present(fmt, old) && umbra_spte_pfn(old) == umbra_spte_pfn(new);
 
+	if (t->level > 1 && mmu->nx_huge)
+		new &= ~EPT_EXEC;
 	if (same) {
 		/* Another vCPU's write may have given more than this read asks for. */
 		if (write <= !!(old & fmt->write))
@@ -293,6 +308,9 @@ int umbra_ept_map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 	if (t->level > 1 && umbra_tracked_any(t->slot, umbra_level_base(t->gfn, t->level),
 					      umbra_level_frames(t->level)))
 		t->level = 1;
+	/* Switched off since the level was chosen. */
+	if (!mmu->nx_huge)
+		t->nx_level = 0;
 	sptep = find_or_build(vcpu, t);
 	if (is_table(READ_ONCE(*sptep)) && umbra_memslot_logged(t->slot)) {
 		/* Made small by a write, and not to be large again while others come. */
@@ -329,7 +347,7 @@ static bool may_cache_mmio(struct umbra_mmu *mmu)
 
 void umbra_ept_cache_mmio(struct umbra_mmu_vcpu *vcpu, gfn_t gfn, u64 gen)
 {
-	const struct umbra_target t = { .gfn = gfn, .level = 1 };
+	struct umbra_target t = { .gfn = gfn, .level = 1 };
 	u64 new = umbra_mmio_spte(gen, EPT_WRITE | EPT_EXEC);
 	struct umbra_mmu *mmu = vcpu->mmu;
 	u64 *sptep, old;
@@ -397,6 +415,22 @@ void umbra_ept_zap_mmio(struct umbra_mmu *mmu)
 	}
 }
 
+static void count_unlinked(struct umbra_mmu *mmu, u64 link)
+{
+	if (umbra_ept_nx_split(link))
+		atomic64_dec(&mmu->stat.nx_lpage_splits);
+}
+
+void umbra_ept_unlink(struct umbra_mmu *mmu, u64 *sptep, struct umbra_table_list *dead)
+{
+	u64 link = *sptep;
+
+	lockdep_assert_held_write(&mmu->lock);
+	count_unlinked(mmu, link);
+	WRITE_ONCE(*sptep, SPTE_NONE);
+	umbra_table_list_add(dead, umbra_table_va(link));
+}
+
 typedef bool (*leaf_fn)(struct umbra_mmu *mmu, u64 *sptep);
 
 /*
@@ -420,8 +454,7 @@ static bool visit(struct umbra_mmu *mmu, u64 *table, unsigned int level, gfn_t s
 		if (umbra_spte_leaf(spte)) {
 			any |= fn(mmu, sptep);
 		} else if (dead && next - gfn == frames) {
-			WRITE_ONCE(*sptep, SPTE_NONE);
-			umbra_table_list_add(dead, umbra_table_va(spte));
+			umbra_ept_unlink(mmu, sptep, dead);
 			any = true;
 		} else {
 			any |= visit(mmu, umbra_table_va(spte), level - 1, gfn, next, fn, dead);
@@ -523,10 +556,12 @@ void umbra_ept_free_dead(struct umbra_mmu *mmu, struct umbra_table_list *dead)
 
 			if (!umbra_spte_present(fmt, spte))
 				continue;
-			if (umbra_spte_leaf(spte))
+			if (umbra_spte_leaf(spte)) {
 				atomic64_dec(umbra_ept_pages_of(mmu, spte));
-			else
-				umbra_table_list_add(dead, umbra_table_va(spte));
+				continue;
+			}
+			count_unlinked(mmu, spte);
+			umbra_table_list_add(dead, umbra_table_va(spte));
 		}
 		free_table(mmu, table);
 		cond_resched();

@@ -101,6 +101,18 @@ unsigned int umbra_ept_choose_level(const struct umbra_target *t);
 /* The counter for leaves like @spte. */
 atomic64_t *umbra_ept_pages_of(struct umbra_mmu *mmu, u64 spte);
 
+/* Take the table behind the link @sptep away, into @dead. The debt is the caller's. */
+void umbra_ept_unlink(struct umbra_mmu *mmu, u64 *sptep, struct umbra_table_list *dead);
+
+/* Is it the link of a table that stands in for a large leaf? Entries for MMIO are not. */
+static inline bool umbra_ept_nx_split(u64 spte)
+{
+	return (spte & (EPT_READ | SPTE_NX_SPLIT)) == (EPT_READ | SPTE_NX_SPLIT);
+}
+
+/* Say so of the one behind @sptep, whose value is @link. Context: mmu_lock held. */
+void umbra_ept_mark_split(struct umbra_mmu *mmu, u64 *sptep, u64 link);
+
 /* Pay the debt, then free unlinked tables and all below them. May sleep. */
 void umbra_ept_free_dead(struct umbra_mmu *mmu, struct umbra_table_list *dead);
 

@@ -60,6 +60,17 @@ unsigned int umbra_ept_choose_level(const struct umbra_target *t)
 	return level;
 }
 
+/* Nothing large is executed from where that is dangerous. */
+static void set_level(const struct umbra_mmu *mmu, struct umbra_target *t)
+{
+	t->level = umbra_ept_choose_level(t);
+	t->nx_level = 0;
+	if (t->fetch && t->level > 1 && READ_ONCE(mmu->nx_huge)) {
+		t->nx_level = t->level;
+		t->level = 1;
+	}
+}
+
 /* Do the tables need no host page? RETRY when they do. */
 static int look(struct umbra_mmu_vcpu *vcpu, const struct umbra_target *t,
 		struct umbra_around *around)
@@ -108,7 +119,8 @@ static int map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault, struct um
 }
 
 /* Pin the page, and its neighbours when they have entries of their own. */
-static int get_pages(struct umbra_target *t, struct umbra_around *around)
+static int get_pages(const struct umbra_mmu *mmu, struct umbra_target *t,
+		     struct umbra_around *around)
 {
 	int ret;
 
@@ -119,8 +131,10 @@ static int get_pages(struct umbra_target *t, struct umbra_around *around)
 	umbra_around_init(around, t->gfn);
 	ret = umbra_hostpage_bring_in(t->slot, t->gfn, t->write, &t->hp);
 	/* The host may have had a large page for it. */
-	if (!ret)
-		t->level = t->hp.page ? umbra_ept_choose_level(t) : 1;
+	if (!ret && t->hp.page)
+		set_level(mmu, t);
+	else
+		t->level = 1;
 	return ret;
 }
 
@@ -130,6 +144,7 @@ static int ept_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault)
 	struct umbra_target t = {
 		.gfn = umbra_gpa_to_gfn(fault->addr),
 		.write = fault->access & UMBRA_ACC_WRITE,
+		.fetch = fault->access & UMBRA_ACC_FETCH,
 	};
 	u64 gen = umbra_mmio_gen(vcpu->mmu);
 	int result;
@@ -140,14 +155,14 @@ static int ept_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault)
 		umbra_ept_cache_mmio(vcpu, t.gfn, gen);
 	if (result)
 		return result;
-	t.level = umbra_ept_choose_level(&t);
+	set_level(vcpu->mmu, &t);
 	result = look(vcpu, &t, &around);
 	if (result != UMBRA_FAULT_RETRY)
 		return result;
 	result = umbra_cache_topup(vcpu, UMBRA_FAMILY_EPT);
 	if (result)
 		return result;
-	result = get_pages(&t, &around);
+	result = get_pages(vcpu->mmu, &t, &around);
 	if (result)
 		return result;
 	result = map(vcpu, fault, &t, &around);

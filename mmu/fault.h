@@ -28,7 +28,10 @@
  * struct umbra_target - what a fault is going to map
  * @gfn: guest frame
  * @write: the access is a write
+ * @fetch: EPT: it is an instruction fetch
  * @level: size of the mapping; 1 is 4 KiB
+ * @nx_level: EPT: tables in place of leaves up to this size are there because the
+ *	guest executes; 0 when not
  * @in_way: EPT: out: something of another size is mapped there
  * @slot: the slot that holds @gfn
  * @hp: the host page
@@ -39,7 +42,9 @@
 struct umbra_target {
 	gfn_t gfn;
 	bool write;
+	bool fetch;
 	unsigned int level;
+	unsigned int nx_level;
 	bool in_way;
 	struct umbra_memslot *slot;
 	struct umbra_hostpage hp;

@@ -17,10 +17,10 @@
 
 static const struct umbra_format *const fmt = &umbra_format_ept;
 
-/* The first of the leaves that take the place of @old. */
+/* The first of the leaves that take the place of @old. Any small one may be executed. */
 static u64 first_part(u64 old, unsigned int level)
 {
-	return old & ~(level == 2 ? EPT_LARGE : SPTE_1G);
+	return level == 2 ? (old & ~EPT_LARGE) | EPT_EXEC : old & ~SPTE_1G;
 }
 
 bool umbra_ept_split_leaf(struct umbra_mmu *mmu, u64 *sptep, u64 old, unsigned int level,

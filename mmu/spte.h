@@ -61,11 +61,15 @@
  *
  * SPTE_1G: in a large leaf, it maps 1 GiB and not 2 MiB. For counting what goes
  * with a table whose level is not known.
+ *
+ * SPTE_NX_SPLIT: in an EPT link, the table stands in for a large leaf, so that the
+ * guest can execute from it, see ept_nx.c.
  */
 #define SPTE_LEAF		BIT_ULL(52)
 #define SPTE_HOST_WRITE		BIT_ULL(53)
 #define SPTE_1G			BIT_ULL(54)
-#define SPTE_SOFT		(SPTE_LEAF | SPTE_HOST_WRITE | SPTE_1G)
+#define SPTE_NX_SPLIT		BIT_ULL(55)
+#define SPTE_SOFT		(SPTE_LEAF | SPTE_HOST_WRITE | SPTE_1G | SPTE_NX_SPLIT)
 
 /*
  * SPTE_ABSENT: in shadow pages, a bit that the CPU reserves: using the entry
@@ -204,7 +208,7 @@ static inline u64 umbra_spte_resumed(u64 spte)
 			 PT_DIRTY | PT_LARGE | PT_NX)
 
 static_assert(!(SPTE_SOFT & (EPT_BITS | PT_BITS | SPTE_ADDR)));
-static_assert(SPTE_SOFT == (SPTE_LEAF ^ SPTE_HOST_WRITE ^ SPTE_1G));
+static_assert(SPTE_SOFT == (SPTE_LEAF ^ SPTE_HOST_WRITE ^ SPTE_1G ^ SPTE_NX_SPLIT));
 static_assert(!(SPTE_ADDR & (EPT_BITS | PT_BITS)));
 /* Neither format's rights may be taken for the large-page bit. */
 static_assert(!(EPT_MEMTYPE_WB & EPT_LARGE));

@@ -146,6 +146,7 @@ struct umbra_mmu_stat {
 	atomic64_t pages_4k;
 	atomic64_t pages_2m;
 	atomic64_t pages_1g;
+	atomic64_t nx_lpage_splits;
 	atomic64_t table_bytes;
 	u64 max_mmu_rmap_size;
 };
@@ -185,6 +186,8 @@ struct umbra_mmu_vcpu_stat {
  * @ept_pages: number of EPT table pages
  * @nr_logged: slots whose writes are logged, among those published and those
  *	about to be (slots_lock)
+ * @nx_huge: large EPT leaves are not executable (@lock for write)
+ * @nx_cursor: where umbra_mmu_recover_nx() goes on (@lock for write)
  * @shadow: state of the shadow family, NULL until first used
  * @retiring: slot that is being deleted, see umbra_mmu_slot_retire()
  * @vcpus: vCPUs by index, for tracking of roots (@lock)
@@ -211,6 +214,8 @@ struct umbra_mmu {
 	hpa_t ept_root;
 	atomic_long_t ept_pages;
 	unsigned int nr_logged;
+	bool nx_huge;
+	gfn_t nx_cursor;
 	struct umbra_shadow *shadow;
 	struct umbra_memslot *retiring;
 
@@ -677,6 +682,22 @@ bool umbra_mmu_unmap_gfns(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn
  */
 bool umbra_mmu_age_gfns(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start,
 			gfn_t end, bool clear);
+
+/**
+ * umbra_mmu_set_nx_huge() - may the guest execute from large EPT leaves?
+ * @on: it may not; for CPUs with the iTLB multihit erratum
+ *
+ * Context: takes mmu->lock; may sleep.
+ */
+void umbra_mmu_set_nx_huge(struct umbra_mmu *mmu, bool on);
+
+/**
+ * umbra_mmu_recover_nx() - let what was made small for a fetch become large again
+ * @nr: how many tables to take away, at most
+ *
+ * Context: takes mmu->lock; may sleep.
+ */
+void umbra_mmu_recover_nx(struct umbra_mmu *mmu, unsigned long nr);
 
 /**
  * umbra_mmu_flush() - pay all flush debt: when it returns no vCPU runs with a

@@ -14,6 +14,7 @@
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
 #include <linux/refcount.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include <umbra/mmu.h>
 #include <umbra/types.h>
@@ -42,6 +43,9 @@ struct umbra_vcpu;
  *	vCPU
  * @clock_offset: L: what the VM's clock is ahead of the host's boot time, in ns
  * @ioeventfds: L for writing, RCU for reading
+ * @nx_link: among all VMs, see core/nx.c, whose lock guards this and the next two
+ * @nx_work: lets what was split for execution become large again
+ * @nx_disabled: the VM may execute from large pages anyway
  * @name: C: for stats and the log, "umbra-PID"
  * @debugfs: C: its directory there
  */
@@ -61,6 +65,9 @@ struct umbra_vm {
 	u32 boot_cpu_id;
 	s64 clock_offset;
 	struct list_head ioeventfds;
+	struct list_head nx_link;
+	struct delayed_work nx_work;
+	bool nx_disabled;
 	char name[24];
 	struct dentry *debugfs;
 };

@@ -284,7 +284,7 @@ TEST_F(huge, copy_on_write)
 	EXPECT_EQ(0, api_wait(child));
 }
 
-/* While the log is kept, each page has its own right. */
+/* While the log is kept, each page has its own right; afterwards none needs to. */
 TEST_F(huge, is_logged)
 {
 	u64 bitmap[NR_LARGE * 8] = { };
@@ -306,6 +306,75 @@ TEST_F(huge, is_logged)
 	SET_SLOT(GPA, NR_LARGE * SIZE_2M, 0, self->mem);
 	guest_increment(&self->m, GPA, self->pages);
 	SAME_SUM();
+	LARGE(NR_LARGE);
+}
+
+#define PARAMETER(name)	"/sys/module/umbra/parameters/nx_huge_pages" name
+
+static void set_word(const char *path, const char *word)
+{
+	FILE *f = fopen(path, "w");
+
+	if (!f)
+		return;
+	fputs(word, f);
+	fclose(f);
+}
+
+/* Wait for recovery, which comes by itself. */
+static bool wait_stat(struct machine *m, const char *name, u64 value)
+{
+	unsigned int tries;
+
+	for (tries = 0; tries < 200 && stat_of(m, name) != value; tries++)
+		usleep(10000);
+	return tries < 200;
+}
+
+/* What is executed is small while nx_huge_pages is on, and large again later. */
+TEST_F(huge, is_executed)
+{
+	static const u8 code[] = { 0xb0, 0x42, 0xf4 };	/* mov $0x42, %al; hlt */
+	struct kvm_regs regs;
+	unsigned int i;
+
+	if (access(PARAMETER(), W_OK))
+		SKIP(return, "no parameter");
+	memcpy(self->mem + 9 * PAGE, code, sizeof(code));
+	SET_SLOT(GPA, NR_LARGE * SIZE_2M, 0, self->mem);
+	guest_increment(&self->m, GPA, 8);
+	guest_increment(&self->m, GPA + SIZE_2M, 8);
+	LARGE(NR_LARGE);
+	set_word(PARAMETER("_recovery_ratio"), "0");
+	set_word(PARAMETER(), "force");
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_GET_REGS, &regs));
+		regs.rip = GPA + 9 * PAGE;
+		regs.rax = 0;
+		ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_SET_REGS, &regs));
+		ASSERT_EQ(0, machine_run(&self->m));
+		EXPECT_EQ(KVM_EXIT_HLT, self->m.vcpu.run->exit_reason);
+		ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_GET_REGS, &regs));
+		EXPECT_EQ(0x42, regs.rax);
+		guest_increment(&self->m, GPA + 16 * PAGE, 512);
+		if (!self->counted)
+			continue;
+		EXPECT_EQ(1, stat_of(&self->m, "pages_2m"));
+		EXPECT_EQ(1, stat_of(&self->m, "nx_lpage_splits"));
+		EXPECT_LE(8, stat_of(&self->m, "pages_4k"));
+	}
+	set_word(PARAMETER("_recovery_ratio"), "1");
+	set_word(PARAMETER("_recovery_period_ms"), "20");
+	EXPECT_TRUE(wait_stat(&self->m, "nx_lpage_splits", 0));
+	guest_increment(&self->m, GPA, 8);
+	SAME_SUM();
+	LARGE(NR_LARGE);
+	set_word(PARAMETER(), "off");
+	set_word(PARAMETER("_recovery_period_ms"), "0");
+	set_word(PARAMETER("_recovery_ratio"), "60");
+	SAME_SUM();
+	LARGE(NR_LARGE);
+	EXPECT_EQ(0, stat_of(&self->m, "nx_lpage_splits"));
 }
 
 /* Needs a host that was told to set one aside: hugepagesz=1G hugepages=1. */

@@ -105,6 +105,20 @@ TEST_F(vm, enable_cap)
 	EXPECT_EQ(-EINVAL, TRY(self->vm, KVM_ENABLE_CAP, &cap));
 }
 
+TEST_F(vm, disable_nx_huge_pages)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_VM_DISABLE_NX_HUGE_PAGES };
+
+	if (TRY(self->vm, KVM_CHECK_EXTENSION, cap.cap) != 1)
+		SKIP(return, "no such capability");
+	EXPECT_EQ(0, TRY(self->vm, KVM_ENABLE_CAP, &cap));
+	cap.args[0] = 1;
+	EXPECT_EQ(-EINVAL, TRY(self->vm, KVM_ENABLE_CAP, &cap));
+	cap.args[0] = 0;
+	ASSERT_LE(0, TRY(self->vm, KVM_CREATE_VCPU, 0));
+	EXPECT_EQ(-EINVAL, TRY(self->vm, KVM_ENABLE_CAP, &cap));
+}
+
 TEST_F(vm, paging_mode)
 {
 	struct kvm_enable_cap cap = { .cap = UMBRA_CAP_PAGING_MODE };

@@ -398,6 +398,8 @@ static enum found ept_walk(struct cpu *cpu, u64 gfn, bool write, bool fetch, str
 		e->w &= !!(spte & EPT_WRITE);
 		e->x &= !!(spte & EPT_EXEC);
 		table = spte & SPTE_ADDR;
+		if (level > 1 && spte & EPT_LARGE && machine.mmu.nx_huge && spte & EPT_EXEC)
+			violation("a large EPT leaf can be executed: %llx", spte);
 		if (level == 1 || spte & EPT_LARGE)
 			break;
 		psc_fill(&cpu->ept_psc[level - 1][ept_way(gfn, level - 1)],

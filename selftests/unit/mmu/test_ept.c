@@ -66,6 +66,13 @@ static u64 touch(gfn_t first, unsigned int nr, bool write)
 	return cpu->v.stat.pf_taken - before;
 }
 
+static void fetch(gfn_t gfn)
+{
+	struct guest_access a = { .unpaged_gfn = gfn, .fetch = true, .len = 8 };
+
+	guest_access(cpu, &a);
+}
+
 /* The host has all of a slot at hand, as it is after user space wrote to it. */
 static void populate(int id)
 {
@@ -167,6 +174,45 @@ static void scene_huge(void)
 	vm_destroy("huge");
 }
 
+static s64 splits(void)
+{
+	return atomic64_read(&mmu->stat.nx_lpage_splits);
+}
+
+static void scene_nx(void)
+{
+	vm_create();
+	umbra_mmu_set_nx_huge(mmu, true);
+	host_collapse();
+	touch(512, 8, true);
+	ok(large() == 1 && !splits(), "what is not executed is large");
+	fetch(600);
+	ok(!large() && small() && splits() == 1, "what is executed is small");
+	touch(512, 512, true);
+	ok(!large() && splits() == 1, "and stays so");
+	fetch(700);
+	ok(splits() == 1, "all of it");
+	umbra_mmu_recover_nx(mmu, 0);
+	ok(splits() == 1 && small(), "nothing is recovered when nothing may be");
+	umbra_mmu_recover_nx(mmu, 5);
+	ok(!splits() && !small(), "recovery takes the small pages away");
+	touch(512, 8, true);
+	ok(large() == 1 && !splits(), "large ones come back");
+	fetch(512);
+	host_unmap(gfn_to_page(520, false, NULL));
+	ok(splits() == 1, "the host's changes leave the table");
+	slot_delete(1);
+	ok(!splits(), "which goes with its slot");
+	slot_create(1, 0);
+	host_collapse();
+	fetch(512);
+	umbra_mmu_set_nx_huge(mmu, false);
+	ok(!splits(), "nothing is left after the end of it");
+	fetch(512);
+	ok(large() == 1 && !splits(), "when large pages are executed again");
+	vm_destroy("nx");
+}
+
 static void scene_delete(void)
 {
 	vm_create();
@@ -191,6 +237,7 @@ int main(void)
 	scene_around();
 	scene_log();
 	scene_huge();
+	scene_nx();
 	scene_delete();
 	return tap_done();
 }

@@ -403,7 +403,7 @@ static unsigned int random_page(void)
 
 static void step_host(void)
 {
-	switch (rnd(10)) {
+	switch (rnd(11)) {
 	case 0:
 		host_collapse();
 		break;
@@ -415,6 +415,11 @@ static void step_host(void)
 		break;
 	case 7:
 		host_clean(random_page());
+		break;
+	case 8:
+		umbra_mmu_recover_nx(&machine.mmu, rnd(3));
+		if (chance(10))
+			umbra_mmu_set_nx_huge(&machine.mmu, chance(50));
 		break;
 	default:
 		host_age(random_page(), chance(70));
@@ -522,7 +527,8 @@ void interfere_inside(void)
 /*
  * A compare-exchange is about to be made, with mmu_lock held for read at most:
  * another CPU's EPT fault may be faster. What would need the lock for write, as
- * breaking copy on write does, has to wait.
+ * breaking copy on write does, or changing between large and small for a fetch,
+ * has to wait.
  */
 static void race(struct cpu *cpu)
 {
@@ -533,6 +539,8 @@ static void race(struct cpu *cpu)
 		fault.addr ^= (u64)rnd(4) << 12;
 	page = gfn_to_page(fault.addr >> 12, false, NULL);
 	if (page < 0 || cpu->busy || !cpu->exists || cpu->v.family != UMBRA_FAMILY_EPT)
+		return;
+	if (machine.mmu.nx_huge && machine.huge && page < HUGE_PAGES)
 		return;
 	if (!host_page[page].write_protected && chance(60))
 		fault.access = UMBRA_ACC_WRITE;
@@ -672,6 +680,8 @@ static void vm_destroy(void)
 	umbra_mmu_module_exit();
 	if (shim_pages || shim_objects)
 		violation("leaked: %ld pages, %ld objects", shim_pages, shim_objects);
+	if (atomic64_read(&machine.mmu.stat.nx_lpage_splits))
+		violation("split tables are still counted");
 	if (unit_atomic_depth || unit_rcu_depth)
 		violation("a lock is still held");
 }
