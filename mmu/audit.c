@@ -204,8 +204,8 @@ void umbra_mmu_audit(struct umbra_mmu *mmu, bool exact, struct umbra_audit *audi
 
 	memset(audit, 0, sizeof(*audit));
 	write_lock(&mmu->lock);
-	if (mmu->ept_root != INVALID_PAGE)
-		audit_ept_table(&a, umbra_table_va(mmu->ept_root), umbra_format_ept.levels, 0);
+	if (umbra_ept_root(mmu))
+		audit_ept_table(&a, umbra_ept_root(mmu), umbra_format_ept.levels, 0);
 	if (mmu->shadow)
 		umbra_audit_shadow(&a);
 	audit_slots(&a);

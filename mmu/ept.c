@@ -55,13 +55,15 @@ void umbra_ept_load(struct umbra_mmu_vcpu *vcpu)
 	struct umbra_mmu *mmu = vcpu->mmu;
 	u64 *table;
 
-	if (READ_ONCE(mmu->ept_root) != INVALID_PAGE)
+	if (umbra_ept_root(mmu))
 		return;
 	table = umbra_table_alloc(vcpu);
-	if (cmpxchg(&mmu->ept_root, INVALID_PAGE, umbra_table_pa(table)) != INVALID_PAGE)
-		umbra_table_return(vcpu, table);
-	else
-		atomic_long_inc(&mmu->ept_pages);
+	/* Who finds the table finds it counted. */
+	atomic_long_inc(&mmu->ept_pages);
+	if (cmpxchg(&mmu->ept_root, INVALID_PAGE, umbra_table_pa(table)) == INVALID_PAGE)
+		return;
+	atomic_long_dec(&mmu->ept_pages);
+	umbra_table_return(vcpu, table);
 }
 
 /* Put a table in place of nothing. Return: the entry, which may be somebody else's. */
@@ -99,7 +101,7 @@ static u64 split(struct umbra_mmu_vcpu *vcpu, u64 *sptep, u64 spte, unsigned int
 static u64 *find_or_build(struct umbra_mmu_vcpu *vcpu, struct umbra_target *t)
 {
 	struct umbra_mmu *mmu = vcpu->mmu;
-	u64 *table = umbra_table_va(mmu->ept_root);
+	u64 *table = umbra_ept_root(mmu);
 	unsigned int level;
 
 	for (level = fmt->levels;; level--) {
@@ -189,7 +191,7 @@ static void map_around(struct umbra_mmu *mmu, const struct umbra_target *t, u64 
 
 u64 *umbra_ept_find(struct umbra_mmu *mmu, gfn_t gfn, unsigned int lowest, unsigned int *level)
 {
-	u64 *table = umbra_table_va(mmu->ept_root);
+	u64 *table = umbra_ept_root(mmu);
 	u64 *sptep, spte;
 
 	for (*level = fmt->levels;; (*level)--) {
@@ -207,7 +209,7 @@ unsigned int umbra_ept_level(struct umbra_mmu *mmu, gfn_t gfn)
 	u64 spte;
 
 	lockdep_assert_held_read(&mmu->lock);
-	if (mmu->ept_root == INVALID_PAGE)
+	if (!umbra_ept_root(mmu))
 		return 0;
 	spte = READ_ONCE(*umbra_ept_find(mmu, gfn, 1, &level));
 	return umbra_spte_present(fmt, spte) ? level : 0;
@@ -236,7 +238,7 @@ int umbra_ept_look(struct umbra_mmu_vcpu *vcpu, const struct umbra_target *t,
 
 	lockdep_assert_held_read(&mmu->lock);
 	umbra_around_init(around, t->gfn);
-	if (mmu->ept_root == INVALID_PAGE)
+	if (!umbra_ept_root(mmu))
 		return UMBRA_FAULT_RETRY;
 	sptep = umbra_ept_find(mmu, t->gfn, 1, &level);
 	spte = READ_ONCE(*sptep);
@@ -303,7 +305,7 @@ int umbra_ept_map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 
 	lockdep_assert_held_read(&mmu->lock);
 	/* The root went away: umbra_mmu_load() makes a new one. */
-	if (mmu->ept_root == INVALID_PAGE)
+	if (!umbra_ept_root(mmu))
 		return UMBRA_FAULT_RETRY;
 	if (t->level > 1 && umbra_tracked_any(t->slot, umbra_level_base(t->gfn, t->level),
 					      umbra_level_frames(t->level)))
@@ -356,7 +358,7 @@ void umbra_ept_cache_mmio(struct umbra_mmu_vcpu *vcpu, gfn_t gfn, u64 gen)
 	    umbra_cache_topup(vcpu, UMBRA_FAMILY_EPT))
 		return;
 	read_lock(&mmu->lock);
-	sptep = mmu->ept_root == INVALID_PAGE ? NULL : find_or_build(vcpu, &t);
+	sptep = !umbra_ept_root(mmu) ? NULL : find_or_build(vcpu, &t);
 	old = sptep ? READ_ONCE(*sptep) : SPTE_NONE;
 	if (sptep && !umbra_spte_present(fmt, old) && cmpxchg64(sptep, old, new) == old)
 		vcpu->stat.pf_mmio_spte_created++;
@@ -369,7 +371,7 @@ bool umbra_ept_is_mmio(struct umbra_mmu *mmu, gfn_t gfn, u64 gen)
 	u64 spte;
 
 	lockdep_assert_held_read(&mmu->lock);
-	if (mmu->ept_root == INVALID_PAGE || gfn >= umbra_level_frames(fmt->levels + 1))
+	if (!umbra_ept_root(mmu) || gfn >= umbra_level_frames(fmt->levels + 1))
 		return false;
 	spte = READ_ONCE(*umbra_ept_find(mmu, gfn, 1, &level));
 	return level == 1 && umbra_spte_mmio(spte) && umbra_mmio_spte_current(spte, gen);
@@ -398,8 +400,8 @@ void umbra_ept_zap_mmio(struct umbra_mmu *mmu)
 	u64 spte;
 
 	lockdep_assert_held_write(&mmu->lock);
-	for (gfn = 0; gfn < end && mmu->ept_root != INVALID_PAGE; gfn += part) {
-		u64 *top = umbra_table_va(mmu->ept_root);
+	for (gfn = 0; gfn < end && umbra_ept_root(mmu); gfn += part) {
+		u64 *top = umbra_ept_root(mmu);
 
 		level = fmt->levels;
 		spte = READ_ONCE(top[umbra_table_index(gfn, level)]);
@@ -468,14 +470,14 @@ static bool visit_all(struct umbra_mmu *mmu, gfn_t start, gfn_t end, leaf_fn fn,
 {
 	lockdep_assert_held_write(&mmu->lock);
 	end = min_t(gfn_t, end, umbra_level_frames(fmt->levels + 1));
-	if (mmu->ept_root == INVALID_PAGE)
+	if (!umbra_ept_root(mmu))
 		return false;
-	return visit(mmu, umbra_table_va(mmu->ept_root), fmt->levels, start, end, fn, dead);
+	return visit(mmu, umbra_ept_root(mmu), fmt->levels, start, end, fn, dead);
 }
 
 static bool zap_leaf(struct umbra_mmu *mmu, u64 *sptep)
 {
-	atomic64_dec(umbra_ept_pages_of(mmu, *sptep));
+	atomic64_dec(umbra_ept_pages_of(mmu, READ_ONCE(*sptep)));
 	WRITE_ONCE(*sptep, SPTE_NONE);
 	return true;
 }
@@ -584,9 +586,9 @@ void umbra_ept_destroy(struct umbra_mmu *mmu)
 {
 	struct umbra_table_list dead = { };
 
-	if (mmu->ept_root == INVALID_PAGE)
+	if (!umbra_ept_root(mmu))
 		return;
-	umbra_table_list_add(&dead, umbra_table_va(mmu->ept_root));
+	umbra_table_list_add(&dead, umbra_ept_root(mmu));
 	mmu->ept_root = INVALID_PAGE;
 	umbra_ept_free_dead(mmu, &dead);
 }

@@ -18,6 +18,14 @@
 struct umbra_around;
 struct umbra_target;
 
+/* The table of the highest level, NULL when there is none. Context: any. */
+static inline u64 *umbra_ept_root(const struct umbra_mmu *mmu)
+{
+	hpa_t root = READ_ONCE(mmu->ept_root);
+
+	return root == INVALID_PAGE ? NULL : umbra_table_va(root);
+}
+
 /* Make sure that the root exists. Caches are filled, no lock is held. */
 void umbra_ept_load(struct umbra_mmu_vcpu *vcpu);
 

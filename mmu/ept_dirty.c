@@ -41,16 +41,16 @@ gfn_t umbra_ept_log_some(struct umbra_mmu *mmu, gfn_t start, gfn_t end)
 	unsigned int level;
 
 	lockdep_assert_held_write(&mmu->lock);
-	if (mmu->ept_root == INVALID_PAGE || start >= umbra_level_frames(fmt->levels + 1))
+	if (!umbra_ept_root(mmu) || start >= umbra_level_frames(fmt->levels + 1))
 		return end;
 	sptep = umbra_ept_find(mmu, start, 2, &level);
 	next = min_t(gfn_t, end, umbra_level_base(start, level) + umbra_level_frames(level));
-	if (!umbra_spte_present(fmt, *sptep))
+	if (!umbra_spte_present(fmt, READ_ONCE(*sptep)))
 		return next;
-	if (umbra_spte_leaf(*sptep)) {
+	if (umbra_spte_leaf(READ_ONCE(*sptep))) {
 		any = log_leaf(sptep, EPT_WRITE);
 	} else {
-		table = umbra_table_va(*sptep);
+		table = umbra_table_va(READ_ONCE(*sptep));
 		for (gfn = start; gfn < next; gfn++)
 			any |= log_leaf(&table[umbra_table_index(gfn, 1)], test);
 	}
@@ -69,14 +69,14 @@ static bool move_cursor(struct umbra_mmu *mmu, struct umbra_ept_cursor *cursor, 
 	cursor->known = true;
 	cursor->base = umbra_level_base(gfn, 2);
 	cursor->table = NULL;
-	if (mmu->ept_root == INVALID_PAGE || gfn >= umbra_level_frames(fmt->levels + 1))
+	if (!umbra_ept_root(mmu) || gfn >= umbra_level_frames(fmt->levels + 1))
 		return false;
 	sptep = umbra_ept_find(mmu, gfn, 2, &level);
-	if (!umbra_spte_present(fmt, *sptep))
+	if (!umbra_spte_present(fmt, READ_ONCE(*sptep)))
 		return false;
-	if (umbra_spte_leaf(*sptep))
+	if (umbra_spte_leaf(READ_ONCE(*sptep)))
 		return log_leaf(sptep, EPT_WRITE);
-	cursor->table = umbra_table_va(*sptep);
+	cursor->table = umbra_table_va(READ_ONCE(*sptep));
 	return false;
 }
 

@@ -37,7 +37,7 @@ void umbra_ept_mark_split(struct umbra_mmu *mmu, u64 *sptep, u64 link)
  */
 static bool recover_one(struct umbra_mmu *mmu, gfn_t *gfn, struct umbra_table_list *dead)
 {
-	u64 *table = umbra_table_va(mmu->ept_root);
+	u64 *table = umbra_ept_root(mmu);
 	unsigned int level;
 
 	for (level = fmt->levels;; level--) {
@@ -65,7 +65,7 @@ static unsigned long recover(struct umbra_mmu *mmu, gfn_t first, gfn_t end, unsi
 	unsigned int looked = 0;
 	gfn_t gfn = first;
 
-	while (nr && gfn < end && mmu->ept_root != INVALID_PAGE) {
+	while (nr && gfn < end && umbra_ept_root(mmu)) {
 		nr -= recover_one(mmu, &gfn, dead);
 		if (++looked % CHUNK == 0)
 			cond_resched_rwlock_write(&mmu->lock);

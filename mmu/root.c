@@ -222,7 +222,7 @@ int umbra_mmu_load(struct umbra_mmu_vcpu *vcpu)
 		return ret;
 	if (vcpu->family == UMBRA_FAMILY_EPT) {
 		umbra_ept_load(vcpu);
-		vcpu->root = mmu->ept_root;
+		vcpu->root = READ_ONCE(mmu->ept_root);
 		return 0;
 	}
 	if (uses_pae_root(vcpu) && !umbra_pae_root_ready(vcpu)) {

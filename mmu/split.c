@@ -92,13 +92,14 @@ static bool collapsible(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t
 {
 	const struct umbra_target t = { .slot = slot, .gfn = gfn };
 	unsigned int found;
-	u64 *sptep;
+	u64 *sptep, spte;
 
 	*level = umbra_ept_choose_level(&t);
 	if (*level == 1)
 		return false;
 	sptep = umbra_ept_find(mmu, gfn, *level, &found);
-	return found == *level && umbra_spte_present(fmt, *sptep) && !umbra_spte_leaf(*sptep);
+	spte = READ_ONCE(*sptep);
+	return found == *level && umbra_spte_present(fmt, spte) && !umbra_spte_leaf(spte);
 }
 
 void umbra_ept_collapse(struct umbra_mmu *mmu, struct umbra_memslot *slot)
@@ -109,11 +110,11 @@ void umbra_ept_collapse(struct umbra_mmu *mmu, struct umbra_memslot *slot)
 
 	end = min_t(gfn_t, end, umbra_level_frames(fmt->levels + 1));
 	write_lock(&mmu->lock);
-	for (; gfn < end && mmu->ept_root != INVALID_PAGE; gfn = next) {
+	for (; gfn < end && umbra_ept_root(mmu); gfn = next) {
 		u64 *sptep = umbra_ept_find(mmu, gfn, 2, &level);
 
 		next = umbra_level_base(gfn, level) + umbra_level_frames(level);
-		if (!umbra_spte_present(fmt, *sptep))
+		if (!umbra_spte_present(fmt, READ_ONCE(*sptep)))
 			continue;
 		if (collapsible(mmu, slot, gfn, &level)) {
 			gfn = umbra_level_base(gfn, level);

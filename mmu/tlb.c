@@ -38,6 +38,6 @@ void umbra_mmu_flush(struct umbra_mmu *mmu)
 	if (atomic64_read(&mmu->tlb_paid) >= gen)
 		return;
 	mmu->ops->kick_all(mmu);
-	mmu->stat.remote_tlb_flush++;
+	atomic64_inc(&mmu->stat.remote_tlb_flush);
 	advance(&mmu->tlb_paid, gen);
 }

@@ -141,7 +141,7 @@ struct umbra_mmu_stat {
 	u64 mmu_recycled;
 	u64 mmu_cache_miss;
 	u64 mmu_unsync;
-	u64 remote_tlb_flush;
+	atomic64_t remote_tlb_flush;
 	u64 remote_tlb_flush_requests;
 	atomic64_t pages_4k;
 	atomic64_t pages_2m;
