@@ -6,7 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#ifdef UNIT_THREADS
+extern __thread uint64_t random_state;
+#else
 extern uint64_t random_state;
+#endif
 
 /* splitmix64 */
 static inline uint64_t rnd64(void)

@@ -27,12 +27,25 @@
 unsigned int shim_fail_percent;
 long shim_pages;
 long shim_objects;
-int unit_atomic_depth;
-int unit_rcu_depth;
+UNIT_PER_THREAD int unit_atomic_depth;
+UNIT_PER_THREAD int unit_rcu_depth;
+#ifdef UNIT_THREADS
+__thread int unit_srcu_depth;
+#endif
 
 static unsigned char *arena;
 static struct page arena_page[ARENA_PAGES];
 static bool arena_live[ARENA_PAGES];
+
+/* In tests with several threads the allocators are shared. */
+#ifdef UNIT_THREADS
+static pthread_mutex_t shim_mutex = PTHREAD_MUTEX_INITIALIZER;
+#define shim_lock()	pthread_mutex_lock(&shim_mutex)
+#define shim_unlock()	pthread_mutex_unlock(&shim_mutex)
+#else
+#define shim_lock()	((void)0)
+#define shim_unlock()	((void)0)
+#endif
 
 /* Free pages of one kind, in the order in which they came back. */
 static struct zone {
@@ -98,17 +111,19 @@ unsigned long __get_free_page(gfp_t gfp)
 	unsigned int index;
 	unsigned char *page;
 
-	if (!arena)
-		arena_init();
 	if (fail(gfp))
 		return 0;
+	shim_lock();
+	if (!arena)
+		arena_init();
 	index = zone_get(gfp & GFP_DMA32 ? &low_zone : &high_zone);
+	shim_pages++;
+	shim_unlock();
 	page = arena + ((size_t)index << PAGE_SHIFT);
 	ASAN_UNPOISON_MEMORY_REGION(page, PAGE_SIZE);
 	memset(page, gfp & __GFP_ZERO ? 0 : 0xa5, PAGE_SIZE);
-	arena_live[index] = true;
+	WRITE_ONCE(arena_live[index], true);
 	arena_page[index].private = 0;
-	shim_pages++;
 	return (unsigned long)page;
 }
 
@@ -127,11 +142,13 @@ void free_page(unsigned long addr)
 	if (!addr)
 		return;
 	index = arena_index((void *)addr);
-	WARN_ON(!arena_live[index] || addr & ~PAGE_MASK);
-	arena_live[index] = false;
+	WARN_ON(!READ_ONCE(arena_live[index]) || addr & ~PAGE_MASK);
+	WRITE_ONCE(arena_live[index], false);
 	ASAN_POISON_MEMORY_REGION((void *)addr, PAGE_SIZE);
+	shim_lock();
 	zone_put(zone_of(index), index);
 	shim_pages--;
+	shim_unlock();
 }
 
 static phys_addr_t arena_pa(unsigned int index)
@@ -166,7 +183,7 @@ bool shim_page_live(u64 pa)
 {
 	u64 base = pa < HIGH_PA ? LOW_PA : HIGH_PA, index = (pa - base) >> PAGE_SHIFT;
 
-	return pa >= base && index < ARENA_PAGES && arena_live[index];
+	return pa >= base && index < ARENA_PAGES && READ_ONCE(arena_live[index]);
 }
 
 void *kmalloc(size_t size, gfp_t gfp)
@@ -177,14 +194,14 @@ void *kmalloc(size_t size, gfp_t gfp)
 		return NULL;
 	p = malloc(size);
 	memset(p, gfp & __GFP_ZERO ? 0 : 0xa5, size);
-	shim_objects++;
+	__atomic_fetch_add(&shim_objects, 1, __ATOMIC_RELAXED);
 	return p;
 }
 
 void kfree(const void *p)
 {
 	if (p)
-		shim_objects--;
+		__atomic_fetch_sub(&shim_objects, 1, __ATOMIC_RELAXED);
 	free((void *)p);
 }
 
@@ -210,7 +227,7 @@ void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp)
 {
 	void *p = kmalloc(cache->size, gfp);
 
-	cache->in_use += !!p;
+	__atomic_fetch_add(&cache->in_use, !!p, __ATOMIC_RELAXED);
 	return p;
 }
 
@@ -218,7 +235,7 @@ void kmem_cache_free(struct kmem_cache *cache, void *p)
 {
 	if (!p)
 		return;
-	cache->in_use--;
+	__atomic_fetch_sub(&cache->in_use, 1, __ATOMIC_RELAXED);
 	kfree(p);
 }
 

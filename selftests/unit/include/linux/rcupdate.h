@@ -10,6 +10,7 @@
 #include <linux/bug.h>
 #include <linux/compiler.h>
 #include <linux/lockdep.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
 
 struct rcu_head {
@@ -17,7 +18,7 @@ struct rcu_head {
 	void (*func)(struct rcu_head *head);
 };
 
-extern int unit_rcu_depth;
+extern UNIT_PER_THREAD int unit_rcu_depth;
 
 void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head));
 void unit_rcu_barrier(void);
