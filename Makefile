@@ -73,6 +73,9 @@ source-tree: deps-style
 unit: source-tree deps-unit
 	$(MAKE) -C selftests/unit check OUTPUT=$(TOP)/build/unit
 
+fuzz: source-tree deps-fuzz
+	$(MAKE) -s -C selftests/unit fuzz OUTPUT=$(TOP)/build/unit
+
 # Of mmu/: lines that the unit tests reach, flushes and checks that they miss when
 # they are taken out, 10^9 steps of the torture test.
 coverage mutation soak: source-tree deps-unit
@@ -99,6 +102,7 @@ Umbra: shadow paging and EPT, side by side, in one KVM-compatible module.
   make check           the whole gate; ends with "N passed, N failed"
   make bench           all benchmarks -> build/bench/results.csv
   make unit            unit tests in user space, ASan and UBSan
+  make fuzz            libFuzzer at the emulator and the MMU, half a minute
   make coverage        lines of mmu/ that the unit tests reach
   make mutation        take flushes and checks out of mmu/: the torture test must fail
   make soak            10^9 steps of the torture test
@@ -121,4 +125,4 @@ help:
 	@echo "$$HELP"
 
 .PHONY: all module shadow-tree modules_install sparse style headers docs source-tree \
-	unit coverage mutation soak check demo bench clean distclean help
+	unit fuzz coverage mutation soak check demo bench clean distclean help

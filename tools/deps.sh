@@ -24,9 +24,11 @@ packages()
 	# QEMU with its ROMs, without a display
 	linux) packages testhost; echo qemu-system-x86 seabios ;;
 	unit) echo make gcc libc6-dev ;;
+	# libFuzzer is LLVM's
+	fuzz) packages unit; echo clang-14 libclang-rt-14-dev ;;
 	check)
 		headers 6.12
-		for g in sparse style unit docs testhost linux; do
+		for g in sparse style unit fuzz docs testhost linux; do
 			packages $g
 		done
 		;;
@@ -36,7 +38,7 @@ packages()
 	esac
 }
 
-[ $# -gt 0 ] || { echo "usage: deps.sh build|sparse|style|unit|testhost|linux|check|bench|demo|docs..." >&2; exit 2; }
+[ $# -gt 0 ] || { echo "usage: deps.sh build|sparse|style|unit|fuzz|testhost|linux|check|bench|demo|docs..." >&2; exit 2; }
 
 wanted=$(for g; do packages "$g" || exit; done) || exit 2
 wanted=$(printf '%s\n' $wanted | sort -u)

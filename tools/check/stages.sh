@@ -5,7 +5,7 @@
 build_stages="build_6_1 build_6_12 build_debug build_programs build_linux"
 test_stages="linux guests_2cpus guests_1cpu host life statistics api_ept api_shadow huge
 	hotplug suspend perf
-	guests_debug guests_6_12 unit style headers_6_1 headers_6_12 sparse_6_1
+	guests_debug guests_6_12 unit fuzz style headers_6_1 headers_6_12 sparse_6_1
 	sparse_6_12 docs files"
 closing_stages="checksums"
 
@@ -14,7 +14,7 @@ closing_stages="checksums"
 if [ "${HOST:-emulated}" = native ]; then
 	export UMBRA_KO=$top/umbra.ko
 	build_stages="build_native build_programs"
-	test_stages="guests_1cpu guests_2cpus life api_ept api_shadow hotplug unit
+	test_stages="guests_1cpu guests_2cpus life api_ept api_shadow hotplug unit fuzz
 		style headers_6_1 headers_6_12 sparse_6_1 sparse_6_12 docs files"
 fi
 
@@ -48,6 +48,8 @@ stage_style() { "$here/style.sh"; }
 stage_docs() { "$here/docs.sh"; }
 stage_files() { "$here/files.sh"; }
 stage_unit() { tap_run "unit" timeout 600 make -s --no-print-directory unit; }
+
+stage_fuzz() { tap_run "fuzz" timeout 600 make -s --no-print-directory fuzz; }
 
 # Tests of the tools themselves; they start emulators of their own.
 stage_host()

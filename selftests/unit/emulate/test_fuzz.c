@@ -5,6 +5,9 @@
  * sanitizers watch the rest.
  *
  *	test_fuzz [STREAMS [SEED]]
+ *
+ * With UNIT_FUZZ it is a target of libFuzzer's: the first 8 bytes of an input are
+ * the seed for registers, segments and devices, the rest is the code.
  */
 #include <linux/kernel.h>
 #include <stdlib.h>
@@ -80,15 +83,13 @@ static void draw_code(void)
 		*machine_at(&m, gva + i) = t.code[i];
 }
 
+/* Return: false when a rule is broken. */
 static bool run_one(void)
 {
 	enum umbra_emu_result result;
 	unsigned int exits = 0;
-	u64 start;
+	u64 start = m.emu.rip;
 
-	draw_state();
-	draw_code();
-	start = m.emu.rip;
 	umbra_emulate_decode_only(&m.emu);
 	result = umbra_emulate(&m.emu);
 	while (result == UMBRA_EMU_MMIO || result == UMBRA_EMU_PIO) {
@@ -111,6 +112,30 @@ static bool run_one(void)
 	return m.emu.rip == start;
 }
 
+#ifdef UNIT_FUZZ
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
+{
+	u64 seed, base;
+	size_t i;
+
+	if (size < sizeof(seed))
+		return -1;
+	memcpy(&seed, data, sizeof(seed));
+	if (!m.emu.ops)
+		machine_init(&m);
+	rnd_seed(seed);
+	draw_state();
+	base = m.emu.mode == UMBRA_EMU_LONG64 ? 0 : m.segs[UMBRA_EMU_CS].base;
+	for (i = 8; i < size && base + m.emu.rip + i - 8 < CODE + 2 * PAGE; i++)
+		*machine_at(&m, base + m.emu.rip + i - 8) = data[i];
+	if (!run_one())
+		abort();
+	return 0;
+}
+
+#else
+
 int main(int argc, char **argv)
 {
 	unsigned long streams = argc > 1 ? strtoul(argv[1], NULL, 0) : 1000000;
@@ -119,10 +144,15 @@ int main(int argc, char **argv)
 
 	rnd_seed(argc > 2 ? strtoull(argv[2], NULL, 0) : 1);
 	machine_init(&m);
-	for (i = 0; i < streams; i++)
+	for (i = 0; i < streams; i++) {
+		draw_state();
+		draw_code();
 		bad += !run_one();
+	}
 	printf("# done %lu, fault %lu, unknown %lu, retry %lu\n", results[UMBRA_EMU_DONE],
 	       results[UMBRA_EMU_FAULT], results[UMBRA_EMU_UNKNOWN], results[UMBRA_EMU_RETRY]);
 	ok(!bad, "%lu random instruction streams, %lu broke the rules", streams, bad);
 	return tap_done();
 }
+
+#endif

@@ -62,7 +62,7 @@ void broken(const char *format, ...)
 	va_list args;
 
 	flockfile(stdout);
-	fputs("# it is broken: ", stdout);
+	printf("# wrong: ");
 	va_start(args, format);
 	vprintf(format, args);
 	va_end(args);

@@ -6,3 +6,8 @@ __thread uint64_t random_state;
 #else
 uint64_t random_state;
 #endif
+
+#ifdef UNIT_FUZZ
+const uint8_t *random_input;
+size_t random_left;
+#endif

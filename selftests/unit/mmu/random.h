@@ -4,12 +4,19 @@
 #define UNIT_MMU_RANDOM_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef UNIT_THREADS
 extern __thread uint64_t random_state;
 #else
 extern uint64_t random_state;
+#endif
+
+#ifdef UNIT_FUZZ
+/* Where a fuzzer's input is left, its next two bytes decide. */
+extern const uint8_t *random_input;
+extern size_t random_left;
 #endif
 
 /* splitmix64 */
@@ -19,7 +26,15 @@ static inline uint64_t rnd64(void)
 
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
 	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-	return z ^ z >> 31;
+	z ^= z >> 31;
+#ifdef UNIT_FUZZ
+	if (random_left >= 2) {
+		random_left -= 2;
+		z = z >> 16 | (uint64_t)*random_input++ << 48;
+		z |= (uint64_t)*random_input++ << 56;
+	}
+#endif
+	return z;
 }
 
 /* 0 .. n - 1 */

@@ -8,6 +8,9 @@
  *
  * After every Nth step (50) the auditor has to agree. A failing run prints its
  * seed; --trace prints each step before it is done.
+ *
+ * With UNIT_FUZZ it is a target of libFuzzer's: the first 8 bytes of an input are
+ * the seed of a VM, the others decide what happens to it.
  */
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
@@ -43,6 +46,9 @@ void violation(const char *format, ...)
 	va_end(args);
 	printf("\nnot ok 1 - torture\n1..1\n");
 	fflush(stdout);
+#ifdef UNIT_FUZZ
+	abort();
+#endif
 	_exit(1);
 }
 
@@ -686,6 +692,27 @@ static void vm_destroy(void)
 		violation("a lock is still held");
 }
 
+#ifdef UNIT_FUZZ
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
+{
+	if (size < sizeof(random_state))
+		return -1;
+	counts = (struct machine_counts) {};
+	memcpy(&random_state, data, sizeof(random_state));
+	random_left = 0;
+	vm_create();
+	random_input = data + sizeof(random_state);
+	random_left = size - sizeof(random_state);
+	audit_every = 8;
+	while (random_left >= 2)
+		step();
+	vm_destroy();
+	return 0;
+}
+
+#else
+
 static void report(void)
 {
 	printf("# steps %llu, accesses %llu (shadow tries %llu), VMs %llu\n", counts.steps,
@@ -766,3 +793,5 @@ int main(int argc, char **argv)
 	ok(true, "torture: %llu steps, seed %llu", steps, seed);
 	return tap_done();
 }
+
+#endif
