@@ -6,8 +6,8 @@
  *	EPT	writable, not readable		EPT misconfiguration
  *	shadow	reserved address bits set	#PF with RSVD
  *
- *	63   62      55 54  52 51  50        12 11       3 2 1 0
- *	[NX] [gen high] [soft]  0  [ all ones  ] [gen low] rights
+ *	63   62      53 52 51 50        12 11  10 9       3 2 1 0
+ *	[NX] [gen high]  0  0 [ all ones  ] [soft] [gen low] rights
  *
  * Below bit 51 the address has no clear bit: a CPU with the L1TF erratum, which uses the
  * address of such an entry all the same, finds the end of what it can address,
@@ -29,11 +29,12 @@
 #include <umbra/mmu.h>
 #include "spte.h"
 
-#define MMIO_GEN_LOW		GENMASK_ULL(11, 3)
-#define MMIO_GEN_HIGH		GENMASK_ULL(62, 55)
-#define MMIO_GEN_LOW_BITS	9
+#define MMIO_GEN_LOW		GENMASK_ULL(9, 3)
+#define MMIO_GEN_HIGH		GENMASK_ULL(62, MMIO_GEN_HIGH_SHIFT)
+#define MMIO_GEN_HIGH_SHIFT	53
+#define MMIO_GEN_LOW_BITS	7
 
-static_assert(MMIO_GEN_LOW_BITS + 8 == UMBRA_MMIO_GEN_BITS);
+static_assert(MMIO_GEN_LOW_BITS + 63 - MMIO_GEN_HIGH_SHIFT == UMBRA_MMIO_GEN_BITS);
 static_assert(!((MMIO_GEN_LOW | MMIO_GEN_HIGH) &
 		(SPTE_ADDR | SPTE_LEAF | PT_PRESENT | PT_WRITE | PT_USER | PT_NX)));
 
@@ -46,7 +47,7 @@ static_assert(!((MMIO_GEN_LOW | MMIO_GEN_HIGH) &
 static inline u64 umbra_mmio_spte(u64 gen, u64 rights)
 {
 	return SPTE_MMIO | rights | (gen << 3 & MMIO_GEN_LOW) |
-	       (gen >> MMIO_GEN_LOW_BITS << 55 & MMIO_GEN_HIGH);
+	       (gen >> MMIO_GEN_LOW_BITS << MMIO_GEN_HIGH_SHIFT & MMIO_GEN_HIGH);
 }
 
 /* Does an entry for MMIO count in the set of generation @gen? */

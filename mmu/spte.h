@@ -48,7 +48,9 @@
 
 /*
  * Software bits, the same place in both formats: ignored by the CPU in every
- * entry, present or not.
+ * entry, present or not. The CPU of a guest outside long mode runs with PAE
+ * tables, in which bits 52 to 62 are reserved; of the low ones that PAE leaves,
+ * EPT leaves two.
  *
  * SPTE_LEAF: the entry maps guest memory and is not a link to a table. Kept so
  * that a walker which sees an entry of any level can tell without knowing the
@@ -60,15 +62,15 @@
  * changes its mind.
  *
  * SPTE_1G: in a large leaf, it maps 1 GiB and not 2 MiB. For counting what goes
- * with a table whose level is not known.
+ * with a table whose level is not known. PAE has no such leaves.
  *
  * SPTE_NX_SPLIT: in an EPT link, the table stands in for a large leaf, so that the
  * guest can execute from it, see ept_nx.c.
  */
-#define SPTE_LEAF		BIT_ULL(52)
-#define SPTE_HOST_WRITE		BIT_ULL(53)
-#define SPTE_1G			BIT_ULL(54)
-#define SPTE_NX_SPLIT		BIT_ULL(55)
+#define SPTE_LEAF		BIT_ULL(11)
+#define SPTE_HOST_WRITE		BIT_ULL(10)
+#define SPTE_1G			BIT_ULL(52)
+#define SPTE_NX_SPLIT		BIT_ULL(53)
 #define SPTE_SOFT		(SPTE_LEAF | SPTE_HOST_WRITE | SPTE_1G | SPTE_NX_SPLIT)
 
 /*

@@ -300,6 +300,8 @@ static enum found linear_walk(struct cpu *cpu, const struct hw_access *a, struct
 		if (is_absent(spte))
 			return RESERVED;
 		check_entry(spte);
+		if (top == 2 && spte & GENMASK_ULL(62, 52))
+			violation("an entry has bits set that PAE reserves: %llx", spte);
 		e->w &= !!(spte & PT_WRITE);
 		e->u &= !!(spte & PT_USER);
 		e->x &= !(spte & PT_NX);

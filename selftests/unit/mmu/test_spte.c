@@ -34,8 +34,9 @@ static void check_architecture(void)
 	ok(PT_PRESENT == 1 && PT_WRITE == 2 && PT_USER == 4 && PT_UNCACHED == 0x18 &&
 	   PT_ACCESSED == 0x20 && PT_DIRTY == 0x40 && PT_LARGE == 0x80 &&
 	   PT_NX == 1ull << 63, "bits of the CPU's page-table entries");
-	/* Ignored in present entries of both kinds: 62:52 less what keys and EPT take. */
-	ok(SPTE_LEAF >= 1ull << 52 && SPTE_LEAF < 1ull << 57, "software bits are ignored ones");
+	/* Ignored in all present entries: PAE leaves 11:9, of which EPT takes 9. */
+	ok(!((SPTE_LEAF | SPTE_HOST_WRITE) & ~0xc00ull), "software bits are ignored ones");
+	ok(SPTE_1G >= 1ull << 52 && SPTE_1G < 1ull << 57, "also that of long mode and EPT");
 	ok((umbra_format_ept.link & 0xf8) == 0, "EPT links have their reserved bits clear");
 	ok((umbra_format_shadow.link & PT_LARGE) == 0, "shadow links are not large pages");
 }
