@@ -82,6 +82,7 @@ static const struct stat_row vcpu_stats[] = {
 	VCPU_STAT(req_event),
 	STAT(umbra_vcpu, stat, guest_mode, INSTANT, BOOLEAN),
 	VCPU_STAT(family_switches),
+	STAT(umbra_vcpu, stat, shadow_family, INSTANT, BOOLEAN),
 };
 
 static_assert(ARRAY_SIZE(vm_stats) <= MAX_STATS && ARRAY_SIZE(vcpu_stats) <= MAX_STATS);

@@ -29,21 +29,25 @@
 /* Shadow pages know no protection keys and no shadow stacks, CR4 bits 22 to 24. */
 #define NO_SHADOW_CR4	(X86_CR4_PKE | BIT_ULL(23) | BIT_ULL(24))
 
-static enum umbra_family choose_family(const struct umbra_mmu_vcpu *vcpu)
+static bool smap_and_not_wp(const struct umbra_paging_state *s)
+{
+	return (s->cr4 & X86_CR4_SMAP) && !(s->cr0 & X86_CR0_WP);
+}
+
+bool umbra_mmu_wants_shadow(const struct umbra_mmu_vcpu *vcpu)
 {
 	const struct umbra_paging_state *s = &vcpu->state;
 
-	if (vcpu->mmu->policy != UMBRA_POLICY_SHADOW || !vcpu->mmu->shadow)
+	return vcpu->mmu->policy == UMBRA_POLICY_SHADOW && vcpu->mmu->shadow &&
+	       umbra_guest_paging(s) != GUEST_UNPAGED && !(s->cr4 & NO_SHADOW_CR4);
+}
+
+static enum umbra_family choose_family(struct umbra_mmu_vcpu *vcpu)
+{
+	vcpu->leave_shadow &= smap_and_not_wp(&vcpu->state);
+	if (vcpu->leave_shadow || !vcpu->state.state_legal || !umbra_mmu_wants_shadow(vcpu))
 		return UMBRA_FAMILY_EPT;
-	if (umbra_guest_paging(s) == GUEST_UNPAGED || (s->cr4 & NO_SHADOW_CR4))
-		return UMBRA_FAMILY_EPT;
-	/*
-	 * With WP clear a read-only user page that the supervisor writes to
-	 * becomes a supervisor page, which SMAP would no longer guard.
-	 */
-	if ((s->cr4 & X86_CR4_SMAP) && !(s->cr0 & X86_CR0_WP))
-		return UMBRA_FAMILY_EPT;
-	return s->state_legal ? UMBRA_FAMILY_SHADOW : UMBRA_FAMILY_EPT;
+	return UMBRA_FAMILY_SHADOW;
 }
 
 static u32 root_role(const struct umbra_paging_state *s)
@@ -62,6 +66,7 @@ static u32 root_role(const struct umbra_paging_state *s)
 		.maxphyaddr = s->maxphyaddr,
 	};
 
+	role.smap_and_not_wp = smap_and_not_wp(s);
 	role.smep_and_not_wp = !role.wp && (s->cr4 & X86_CR4_SMEP);
 	return role.word;
 }

@@ -49,6 +49,8 @@
  * @wp: CR0.WP
  * @nx: EFER.NXE
  * @smep_and_not_wp: user pages turned supervisor for a write are not executable
+ * @smap_and_not_wp: no user page may be turned supervisor for a write: SMAP would
+ *	no longer guard it
  * @invalid: zapped, kept only because it is still the root of a vCPU
  * @empty: a root for a CR3 without memory: no guest table, gfn is INVALID_GFN
  * @registers: the root of a guest outside long mode, see root.c. No guest table:
@@ -59,8 +61,6 @@
  * @quadrant: with @short_gptes, which part of the guest's table, see gpte.h
  * @gbpages: the guest may have 1 GiB pages
  * @maxphyaddr: the guest's, since it decides what is reserved
- *
- * (SMAP with WP clear never gets here: see umbra_mmu_state_changed().)
  */
 union umbra_role {
 	u32 word;
@@ -72,6 +72,7 @@ union umbra_role {
 		u32 wp:1;
 		u32 nx:1;
 		u32 smep_and_not_wp:1;
+		u32 smap_and_not_wp:1;
 		u32 invalid:1;
 		u32 empty:1;
 		u32 registers:1;

@@ -253,6 +253,18 @@ static int shadow_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 	return result;
 }
 
+/*
+ * With CR0.WP = 0 a read-only user page that the supervisor writes to becomes a
+ * supervisor page here, which SMAP would no longer guard. EPT can do both.
+ */
+static bool needs_ept(const struct umbra_mmu_vcpu *vcpu, const struct umbra_walk *walk)
+{
+	union umbra_role role = { .word = vcpu->role };
+
+	return role.smap_and_not_wp && (walk->access & UMBRA_ACC_WRITE) &&
+	       (walk->pte_access & (WALK_ACC_USER | WALK_ACC_WRITE)) == WALK_ACC_USER;
+}
+
 int umbra_mmu_shadow_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault)
 {
 	struct umbra_walk walk;
@@ -266,6 +278,10 @@ int umbra_mmu_shadow_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *faul
 		if (fault->access & UMBRA_ACC_PRESENT)
 			umbra_sync_gva(vcpu, fault->addr);
 		return UMBRA_FAULT_GUEST;
+	}
+	if (needs_ept(vcpu, &walk)) {
+		vcpu->leave_shadow = true;
+		return UMBRA_FAULT_RETRY;
 	}
 	fault->gpa = walk.gpa;
 	result = shadow_fault(vcpu, fault, &walk);

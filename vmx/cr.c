@@ -38,10 +38,12 @@ static bool uses_pdptrs(const struct umbra_paging_state *s)
 	return (s->cr0 & X86_CR0_PG) && (s->cr4 & X86_CR4_PAE) && !(s->efer & EFER_LMA);
 }
 
-static void write_pdptrs(struct vmx_vcpu *vmx)
+void vmx_write_pdptrs(struct vmx_vcpu *vmx)
 {
 	const u64 *pdptrs = vmx->vcpu.mmu.pdptrs;
 
+	if (!uses_pdptrs(&vmx->vcpu.mmu.state))
+		return;
 	vmcs_write64(GUEST_PDPTR0, pdptrs[0]);
 	vmcs_write64(GUEST_PDPTR1, pdptrs[1]);
 	vmcs_write64(GUEST_PDPTR2, pdptrs[2]);
@@ -58,8 +60,8 @@ int vmx_load_pdptrs(struct vmx_vcpu *vmx)
 	idx = srcu_read_lock(&mv->mmu->srcu);
 	r = umbra_mmu_load_pdptrs(mv);
 	srcu_read_unlock(&mv->mmu->srcu, idx);
-	if (!r)
-		write_pdptrs(vmx);
+	if (!r && vmx->family == UMBRA_FAMILY_EPT)
+		vmx_write_pdptrs(vmx);
 	return r;
 }
 
@@ -177,6 +179,7 @@ static int guest_cr4(struct vmx_vcpu *vmx, unsigned long cr4)
 static int guest_cr3(struct vmx_vcpu *vmx, u64 cr3)
 {
 	struct umbra_mmu_vcpu *mv = &vmx->vcpu.mmu;
+	u64 old = mv->state.cr3;
 	bool noflush = false;
 	int idx;
 
@@ -187,6 +190,10 @@ static int guest_cr3(struct vmx_vcpu *vmx, u64 cr3)
 	if ((mv->state.efer & EFER_LMA) && (cr3 >> mv->state.maxphyaddr))
 		return -EINVAL;
 	mv->state.cr3 = cr3;
+	if (vmx_load_pdptrs(vmx)) {
+		mv->state.cr3 = old;
+		return -EINVAL;
+	}
 	idx = srcu_read_lock(&mv->mmu->srcu);
 	umbra_mmu_set_cr3(mv, noflush);
 	srcu_read_unlock(&mv->mmu->srcu, idx);

@@ -171,14 +171,15 @@ static int (*const handlers[])(struct vmx_vcpu *vmx) = {
 int vmx_handle_exit(struct vmx_vcpu *vmx)
 {
 	u32 reason = (u16)vmx->exit_reason;
+	int r;
 
-	/* Without the preemption timer any exit is a chance to look. */
-	if (unlikely(vmx->await_legal) && !vmx_caps.preemption_timer)
-		vmx_handle_preemption_timer(vmx);
 	if (unlikely(vmx->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY))
 		return handle_invalid_state(vmx);
 	if (reason >= ARRAY_SIZE(handlers) || !handlers[reason])
 		return vmx_exit_internal_error(vmx, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON);
 	reason = array_index_nospec(reason, ARRAY_SIZE(handlers));
-	return handlers[reason](vmx);
+	r = handlers[reason](vmx);
+	if (unlikely(vmx->await_legal))
+		vmx_family_poll(vmx);
+	return r;
 }

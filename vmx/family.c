@@ -6,8 +6,9 @@
  *
  * EPT family:    EPT and unrestricted guest on. CR3, CR4 and most of CR0 belong
  *                to the guest; only PE and PG exit, as they change the mode.
- * Shadow family: both off. CR3 holds the shadow root; WP, PG, PAE are forced
- *                to 1; CR3 accesses, INVLPG and #PF exit.
+ * Shadow family: both off. CR3 holds the shadow root, for a guest outside long
+ *                mode that of PAE tables, whatever its own are; WP, PG, PAE and
+ *                NXE are forced to 1; CR3 accesses, INVLPG and #PF exit.
  */
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
@@ -17,7 +18,8 @@
 #include "vmx.h"
 
 /* How long a guest that is not yet legal for shadow paging may run, in TSC. */
-#define LEGAL_POLL_TSC		20000
+#define LEGAL_POLL_TSC		20000u
+#define LEGAL_POLL_MAX		(LEGAL_POLL_TSC << 5)
 
 /* CR4 bits that concern neither paging nor VMX. */
 #define CR4_HARMLESS	(X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PCE | \
@@ -42,6 +44,7 @@ void vmx_family_write_crs(struct vmx_vcpu *vmx)
 	if (shadow) {
 		cr0 |= X86_CR0_WP;
 		cr4 &= ~(X86_CR4_PCIDE | X86_CR4_PKE);
+		cr4 |= X86_CR4_PAE;
 		efer |= EFER_NX;
 	}
 	vmcs_writel(CR0_READ_SHADOW, s->cr0);
@@ -73,6 +76,7 @@ void vmx_family_apply(struct vmx_vcpu *vmx)
 	u32 exceptions = ALWAYS_INTERCEPTED;
 
 	vmx->family = vmx->vcpu.mmu.family;
+	vmx->vcpu.stat.shadow_family = vmx->family == UMBRA_FAMILY_SHADOW;
 	vmx->loaded_root = INVALID_PAGE;
 	vmx->need_flush = true;
 	vmx_family_write_cpu2(vmx);
@@ -86,6 +90,7 @@ void vmx_family_apply(struct vmx_vcpu *vmx)
 		vmx->cr0_owned = CR0_HARMLESS | X86_CR0_WP;
 		vmx->cr4_owned = (CR4_HARMLESS | CR4_PAGING) & vmx->cr4_allowed;
 		vmcs_writel(GUEST_CR3, vmx->vcpu.mmu.state.cr3);
+		vmx_write_pdptrs(vmx);
 	}
 	vmcs_write32(EXCEPTION_BITMAP, exceptions);
 	vmcs_writel(CR0_GUEST_HOST_MASK, ~vmx->cr0_owned);
@@ -136,13 +141,38 @@ static bool stack_legal(void)
 	return (ss & SEG_AR_S) && (ss & SEG_AR_P) && (type == 3 || type == 7);
 }
 
-/* Would VM entry take the segments without unrestricted guest, in IA-32e mode? */
-static bool state_legal(void)
+static bool task_legal(const struct vmx_vcpu *vmx)
+{
+	u32 tr = vmcs_read32(GUEST_TR_AR_BYTES) & (SEG_AR_TYPE_MASK | SEG_AR_UNUSABLE);
+
+	/* A busy TSS; one of 16 bits outside long mode only. */
+	return tr == 11 || (tr == 3 && !(vmx->vcpu.mmu.state.efer & EFER_LMA));
+}
+
+/* Virtual-8086 mode: all segments are as in real mode. */
+static bool vm86_legal(void)
 {
 	int seg;
 
-	if ((vmcs_read32(GUEST_TR_AR_BYTES) & (SEG_AR_TYPE_MASK | SEG_AR_UNUSABLE)) != 11)
+	for (seg = SEG_ES; seg <= SEG_GS; seg++) {
+		if (vmcs_read32(vmcs_seg_ar(seg)) != SEG_AR_VM86 ||
+		    vmcs_read32(vmcs_seg_limit(seg)) != 0xffff ||
+		    vmcs_readl(vmcs_seg_base(seg)) !=
+		    (unsigned long)vmcs_read16(vmcs_seg_selector(seg)) << 4)
+			return false;
+	}
+	return true;
+}
+
+/* Would VM entry take the segments without unrestricted guest, with paging on? */
+static bool state_legal(struct vmx_vcpu *vmx)
+{
+	int seg;
+
+	if (!task_legal(vmx))
 		return false;
+	if (vmx_rflags(vmx) & X86_EFLAGS_VM)
+		return vm86_legal();
 	if (!code_legal() || !stack_legal())
 		return false;
 	for (seg = SEG_ES; seg <= SEG_GS; seg++) {
@@ -152,22 +182,19 @@ static bool state_legal(void)
 	return true;
 }
 
-static bool wants_shadow(struct vmx_vcpu *vmx)
-{
-	const struct umbra_mmu_vcpu *mv = &vmx->vcpu.mmu;
-
-	return mv->mmu->policy == UMBRA_POLICY_SHADOW && (mv->state.cr0 & X86_CR0_PG) &&
-	       (mv->state.efer & EFER_LMA);
-}
-
 /*
- * While the guest cannot use the shadow family yet, look again after a short
- * time: segment loads and writes to owned CR bits do not exit.
+ * While the guest cannot use the shadow family yet, look again after each exit
+ * (the timer starts anew at each entry) and after a short time, which grows:
+ * segment loads and writes to owned CR bits do not exit.
  */
 static void poll_legal(struct vmx_vcpu *vmx, bool poll)
 {
-	if (poll != vmx->await_legal)
-		vmx_stay_limit(vmx, poll ? LEGAL_POLL_TSC : 0);
+	if (poll && !vmx->await_legal)
+		vmx->legal_poll = LEGAL_POLL_TSC;
+	if (poll)
+		vmx_stay_limit(vmx, vmx->legal_poll);
+	else if (vmx->await_legal)
+		vmx_stay_limit(vmx, 0);
 	vmx->await_legal = poll;
 }
 
@@ -178,12 +205,12 @@ static void poll_legal(struct vmx_vcpu *vmx, bool poll)
 void vmx_family_update(struct vmx_vcpu *vmx)
 {
 	struct umbra_mmu_vcpu *mv = &vmx->vcpu.mmu;
-	bool wants = wants_shadow(vmx);
+	bool wants = umbra_mmu_wants_shadow(mv);
 
 	/* Once in the shadow family, segment loads by the CPU keep it legal. */
 	mv->state.state_legal = wants &&
 				((vmx->family == UMBRA_FAMILY_SHADOW && !vmx->segs_set) ||
-				 state_legal());
+				 state_legal(vmx));
 	vmx->segs_set = false;
 	if (umbra_mmu_state_changed(mv)) {
 		vmx->vcpu.stat.family_switches++;
@@ -194,11 +221,16 @@ void vmx_family_update(struct vmx_vcpu *vmx)
 	poll_legal(vmx, wants && mv->family != UMBRA_FAMILY_SHADOW);
 }
 
-int vmx_handle_preemption_timer(struct vmx_vcpu *vmx)
+void vmx_family_poll(struct vmx_vcpu *vmx)
 {
-	if (!vmx->await_legal)
-		return VMX_RESUME_GUEST;
 	vmx_sync_crs(vmx);
 	vmx_family_update(vmx);
+}
+
+/* vmx_handle_exit() looks at the state. */
+int vmx_handle_preemption_timer(struct vmx_vcpu *vmx)
+{
+	if (vmx->await_legal)
+		vmx->legal_poll = min(vmx->legal_poll * 2, LEGAL_POLL_MAX);
 	return VMX_RESUME_GUEST;
 }

@@ -167,6 +167,8 @@ int vmx_handle_page_fault(struct vmx_vcpu *vmx, u64 gva, u32 error_code)
 					  umbra_mmu_shadow_fault(mv, &fault);
 	r = finish_fault(vmx, &fault, r);
 	srcu_read_unlock(&mv->mmu->srcu, idx);
+	if (unlikely(mv->leave_shadow))
+		vmx_family_poll(vmx);
 	return r;
 }
 

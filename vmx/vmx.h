@@ -32,6 +32,7 @@ enum vmx_seg {
 #define SEG_AR_DB			0x4000
 #define SEG_AR_G			0x8000
 #define SEG_AR_UNUSABLE		0x10000
+#define SEG_AR_VM86			0x00f3
 
 #define vmcs_seg_selector(seg)	(GUEST_ES_SELECTOR + 2 * (seg))
 #define vmcs_seg_limit(seg)	(GUEST_ES_LIMIT + 2 * (seg))
@@ -126,6 +127,7 @@ struct vmx_host_segs {
  * @await_legal: the guest is to change to the shadow family as soon as VM entry
  *	would take its segments
  * @stay_timer: longest stay in the guest, in units of the preemption timer, or 0
+ * @legal_poll: TSC ticks after which to look at them again
  * @segs_set: user space set the segments since the family was chosen
  * @cr0_owned: CR0 bits that the guest writes without an exit
  * @cr4_owned: CR4 bits likewise
@@ -185,6 +187,7 @@ struct vmx_vcpu {
 	hpa_t loaded_root;
 	bool await_legal;
 	u32 stay_timer;
+	u32 legal_poll;
 	bool segs_set;
 	unsigned long cr0_owned;
 	unsigned long cr4_owned;
@@ -374,12 +377,14 @@ bool vmx_cr0_valid(unsigned long cr0);
 bool vmx_cr4_valid(struct vmx_vcpu *vmx, unsigned long cr4);
 int vmx_handle_cr(struct vmx_vcpu *vmx);
 int vmx_load_pdptrs(struct vmx_vcpu *vmx);
+void vmx_write_pdptrs(struct vmx_vcpu *vmx);
 void vmx_sync_crs(struct vmx_vcpu *vmx);
 
 /* family.c */
 void vmx_family_apply(struct vmx_vcpu *vmx);
 void vmx_family_update(struct vmx_vcpu *vmx);
 void vmx_family_write_cpu2(struct vmx_vcpu *vmx);
+void vmx_family_poll(struct vmx_vcpu *vmx);
 void vmx_family_write_crs(struct vmx_vcpu *vmx);
 int vmx_handle_preemption_timer(struct vmx_vcpu *vmx);
 

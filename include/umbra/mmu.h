@@ -257,6 +257,8 @@ struct umbra_mmu_cache {
  * @sp_cache: struct shadow_page
  * @rmap_cache: rmap chain nodes
  * @shadow_root: shadow_page of @root in FAMILY_SHADOW (mmu_lock)
+ * @leave_shadow: out of umbra_mmu_shadow_fault(): the shadow family cannot go on;
+ *	vmx/ calls umbra_mmu_state_changed(), and again when CR0 or CR4 change
  * @pae_root: root for guests outside long mode, kept once there is one: its
  *	entries (mmu_lock)
  * @root_pdptrs: the PDPTEs that @pae_root was made from
@@ -283,6 +285,7 @@ struct umbra_mmu_vcpu {
 	struct umbra_mmu_cache rmap_cache;
 	void *shadow_root;
 	void *prev_root[UMBRA_PREV_ROOTS];
+	bool leave_shadow;
 	void *pae_root;
 	u64 root_pdptrs[4];
 	u32 role;
@@ -365,6 +368,13 @@ void umbra_mmu_vcpu_destroy(struct umbra_mmu_vcpu *vcpu);
  * Return: true when the family changed, so that vmx/ switches its controls.
  */
 bool umbra_mmu_state_changed(struct umbra_mmu_vcpu *vcpu);
+
+/**
+ * umbra_mmu_wants_shadow() - would the vCPU use the shadow family if the rest of
+ *	its state were legal (and nothing had made it leave)?
+ * @vcpu: @vcpu->state is up to date
+ */
+bool umbra_mmu_wants_shadow(const struct umbra_mmu_vcpu *vcpu);
 
 /**
  * umbra_mmu_load() - make @vcpu->root valid before VM entry

@@ -83,6 +83,7 @@ struct umbra_vcpu_stat {
 	u64 req_event;
 	u64 guest_mode;
 	u64 family_switches;
+	u64 shadow_family;
 };
 
 /**

@@ -344,6 +344,10 @@ static enum progress handle(struct cpu *cpu, const struct guest_access *a,
 	default:
 		violation("a fault gives %d", result);
 	}
+	if (v->leave_shadow && v->family == UMBRA_FAMILY_SHADOW) {
+		umbra_mmu_state_changed(v);
+		counts.left_shadow++;
+	}
 	if (result != UMBRA_FAULT_RETRY)
 		*retries = 0;
 	machine.walking = NULL;

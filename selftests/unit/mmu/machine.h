@@ -287,7 +287,8 @@ void __noreturn __printf(1, 2) violation(const char *format, ...);
 struct machine_counts {
 	u64 steps, accesses, hits, walks, stale, undecided, faults, fixed, spurious, retry,
 	    emulated, tracked, mmio, mmio_fast, self_map, unprotected, guest_faults, shadow,
-	    notified, collapsed, interfered, inside, raced, nomem, vms, audits;
+	    notified, collapsed, interfered, inside, raced, nomem, left_shadow, vms,
+	    audits;
 	u64 mode[4];		/* shadow tries, by enum guest_mode */
 };
 

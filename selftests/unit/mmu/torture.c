@@ -732,7 +732,7 @@ static void report(void)
 	printf("# notified %llu, collapsed %llu, interfered %llu, inside %llu, raced %llu\n",
 	       counts.notified, counts.collapsed, counts.interfered, counts.inside,
 	       counts.raced);
-	printf("# audits %llu\n", counts.audits);
+	printf("# audits %llu, to EPT %llu\n", counts.audits, counts.left_shadow);
 }
 
 /* A long run that misses a paging mode proves nothing about it. */
