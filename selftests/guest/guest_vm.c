@@ -54,6 +54,31 @@ static int inject_irq(struct guest_cpu *cpu)
 	return 0;
 }
 
+/*
+ * A VM with shadow paging that stays on EPT would pass all the same. Stock KVM
+ * has no such choice, and no statistic of that name.
+ */
+static int check_family(struct guest_cpu *cpu)
+{
+	struct guest *guest = cpu->guest;
+	u64 shadow, want = guest->paging == UVMM_PAGING_SHADOW;
+	struct uvmm_stats stats;
+	int ret;
+
+	if (guest->paging == UVMM_PAGING_DEFAULT)
+		return 0;
+	if (uvmm_stats_open(&stats, cpu->vcpu.fd))
+		return GUEST_FAILED;
+	ret = uvmm_stats_read(&stats, "shadow_family", &shadow);
+	uvmm_stats_close(&stats);
+	if (ret || shadow == want)
+		return 0;
+	guest->ctl->fail_got = shadow;
+	guest->ctl->fail_want = want;
+	strcpy(guest->ctl->fail_expr, "shadow_family");
+	return GUEST_FAILED;
+}
+
 static int serve_call(struct guest_cpu *cpu, u32 nr)
 {
 	struct guest *guest = cpu->guest;
@@ -83,6 +108,8 @@ static int serve_call(struct guest_cpu *cpu, u32 nr)
 	case CALL_YIELD:
 		sched_yield();
 		return 0;
+	case CALL_PAGED:
+		return check_family(cpu);
 	}
 	return GUEST_FAILED;
 }
@@ -183,6 +210,7 @@ static int start_cpu(struct guest_cpu *cpu, u32 flags)
 
 static int create_cpu(struct guest *guest, unsigned int id)
 {
+	struct kvm_mp_state runnable = { .mp_state = KVM_MP_STATE_RUNNABLE };
 	struct guest_cpu *cpu = &guest->cpu[id];
 	int ret;
 
@@ -192,6 +220,10 @@ static int create_cpu(struct guest *guest, unsigned int id)
 	guest->n_cpus++;
 	cpu->guest = guest;
 	cpu->vcpu.ctx = cpu;
+	/* With a local APIC all but the first would wait for an INIT. */
+	if (guest->payload->flags & PAYLOAD_APIC &&
+	    ioctl(cpu->vcpu.fd, KVM_SET_MP_STATE, &runnable) < 0)
+		return -errno;
 	return start_cpu(cpu, guest->payload->flags);
 }
 
@@ -293,6 +325,7 @@ int guest_create(struct guest *guest, const char *node, enum uvmm_paging paging,
 
 	memset(guest, 0, sizeof(*guest));
 	guest->payload = payload;
+	guest->paging = paging;
 	ret = uvmm_vm_create(&guest->vm, node, paging);
 	if (ret)
 		return ret;
@@ -301,6 +334,8 @@ int guest_create(struct guest *guest, const char *node, enum uvmm_paging paging,
 	if (!ret)
 		ret = uvmm_load(&guest->vm, GUEST_IMAGE_GPA, guest_image,
 				guest_image_end - guest_image);
+	if (!ret && payload->flags & PAYLOAD_APIC && ioctl(guest->vm.fd, KVM_CREATE_IRQCHIP) < 0)
+		ret = -errno;
 	for (id = 0; !ret && id < n_cpus; id++)
 		ret = create_cpu(guest, id);
 	if (ret) {

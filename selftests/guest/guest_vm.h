@@ -18,6 +18,7 @@
 #define PAYLOAD_SLOTS	BIT(9)	/* ... in slots of GUEST_SLOT_SIZE */
 #define PAYLOAD_SLOTS_FEW BIT(10) /* ... in slots of GUEST_FEW_SIZE */
 #define PAYLOAD_SLOTS_MOST BIT(11) /* ... in slots of GUEST_MOST_SIZE */
+#define PAYLOAD_APIC	BIT(12)	/* has interrupt controllers, in the kernel */
 
 struct payload {
 	const char *name;
@@ -61,6 +62,7 @@ struct guest {
 	void *sparse;			/* memory of PAYLOAD_SLOTS_FEW and _MOST */
 	bool pinned;			/* each vCPU on a CPU of its own */
 	const struct payload *payload;
+	enum uvmm_paging paging;
 	struct guest_ctl *ctl;
 	unsigned int n_cpus;
 	struct guest_cpu cpu[GUEST_MAX_CPUS];

@@ -11,7 +11,7 @@
  *   0x1000   GDT and page tables written by libuvmm
  *   0x9000   control page
  *   0x10000  image, with its zeroed data, below the 640 KiB line
- *   2 MiB    page-table pool
+ *   2 MiB    page-table pool, its second half for 32-bit guests (mode32.h)
  *   8 MiB    data pool, checksummed at the end
  *   64 MiB   end of memory
  *   1 GiB    the second half of memory again and again, a slot each
@@ -53,6 +53,7 @@
 #define GUEST_ARG_SUM	0	/* what a real-mode guest finds in DI */
 #define GUEST_ARG_SWITCH 1
 #define GUEST_CALL_DONE	1
+#define GUEST_CALL_PAGED 32
 #define GUEST_CTL_SUM	32	/* offset of guest_ctl.checksum */
 
 /* The image starts with the addresses of its three entry points. */
@@ -74,6 +75,7 @@ enum guest_call {
 	CALL_IRQ,		/* inject arg[0] when the guest can take it */
 	CALL_NMI,
 	CALL_YIELD,		/* spinning: let the other vCPU's thread run */
+	CALL_PAGED = GUEST_CALL_PAGED, /* paging is on: is the VM's policy what is used? */
 };
 
 struct guest_ctl {

@@ -133,10 +133,32 @@ real_again:
 	mov	$0x16, %eax
 	mix
 	lgdtl	mode_gdt_desc - GUEST_IMAGE_GPA
+	test	$1, %bl
+	jz	one_step
 	mov	%cr0, %eax
 	or	$1, %al
 	mov	%eax, %cr0
 	ljmpl	$SEL_CODE32, $in_prot
+
+/* Real mode to long mode at once: it goes on for a while with real-mode segments. */
+one_step:
+	mov	%cr4, %eax
+	or	$0x20, %eax
+	mov	%eax, %cr4
+	mov	$BOOT_CR3, %eax
+	mov	%eax, %cr3
+	mov	%edx, %esi
+	mov	$EFER, %ecx
+	rdmsr
+	or	$0x900, %eax
+	wrmsr
+	mov	%cr0, %eax
+	or	$0x80010001, %eax
+	mov	%eax, %cr0
+	mov	$1000, %ecx
+1:	movl	%es:(%ecx), %eax
+	loopl	1b
+	ljmpl	$SEL_CODE64, $one_step_done
 
 back_in_prot16:
 	mov	$SEL_DATA16, %ax
@@ -191,7 +213,16 @@ in_prot:
 	ljmp	$SEL_CODE64, $in_long
 
 	.code64
+one_step_done:
+	mov	$SEL_DATA, %eax
+	mov	%eax, %ds
+	mov	%eax, %es
+	mov	%eax, %ss
+	mov	$0x8000, %esp
 in_long:
+	mov	$GUEST_CALL_PAGED, %eax
+	mov	$GUEST_PORT_CALL, %dx
+	outl	%eax, %dx
 	mov	%esi, %edx
 	mov	$0x64, %eax
 	mix
