@@ -267,6 +267,104 @@ static void scene_silent_replacement(void)
 	vm_destroy("silent replacement");
 }
 
+static void set_short(gfn_t table, unsigned int index, u32 entry)
+{
+	history_write(gfn_to_page(table, false, NULL), index * 4, &entry, sizeof(entry));
+}
+
+/* PDPTEs at the end of frame 1; directories in frames 2 and 3. */
+#define PDPT		(1 << 12 | 0xfe0)
+
+static void scene_pae(void)
+{
+	u64 misses;
+
+	vm_create(UMBRA_POLICY_SHADOW);
+	for (unsigned int i = 0; i < 4; i++)
+		set_entry(1, 508 + i, (2 + (i & 1)) << 12 | 1);
+	set_entry(2, 0, 4 << 12 | PTE);
+	set_entry(3, 0, 5 << 12 | PTE);
+	set_entry(4, 0, 20 << 12 | PTE);
+	set_entry(5, 0, 21 << 12 | PTE);
+	guest_paging_on(cpu, GUEST_MODE_PAE, PDPT, true);
+	ok(cpu->v.family == UMBRA_FAMILY_SHADOW, "a PAE guest runs on shadow pages");
+	ok(reads(0, 20) && reads(1 << 30, 21) && reads(2u << 30, 20) && reads(3u << 30, 21),
+	   "all its PDPTEs lead somewhere");
+	ok(!(cpu->v.root >> 32) && mmu->shadow->nr_pages == 4,
+	   "its root is below 4 GiB and no page of the pool");
+	set_entry(1, 508, 3 << 12 | 1);
+	guest_invlpg(cpu, 0);
+	ok(reads(0, 20), "a PDPTE in memory is not one in a register");
+	misses = mmu->stat.mmu_cache_miss;
+	guest_set_cr3(cpu, PDPT, false);
+	ok(reads(0, 21) && reads(2u << 30, 20) && mmu->stat.mmu_cache_miss == misses,
+	   "until CR3 is loaded, and then known tables are found again");
+	set_entry(1, 509, 3 << 12 | 3);
+	guest_set_cr3(cpu, PDPT, false);
+	ok(reads(1 << 30, 21), "reserved bits: the load is refused");
+	set_entry(1, 509, 0);
+	guest_toggle(cpu, 0, X86_CR4_PGE, 0);
+	ok(touch(1 << 30, 0, NULL) == UMBRA_FAULT_GUEST, "CR4.PGE loads them, too");
+	set_entry(1, 509, 700ull << 12 | 1);
+	guest_set_cr3(cpu, PDPT, false);
+	ok(touch(1 << 30, 0, NULL) == UMBRA_FAULT_GUEST, "a directory outside memory is #PF");
+	long_mode();
+	ok(reads(0, 21), "long mode in between");
+	guest_paging_on(cpu, GUEST_MODE_PAE, PDPT, true);
+	ok(reads(2u << 30, 20), "and back");
+	vm_destroy("PAE");
+}
+
+static void scene_legacy(void)
+{
+	vm_create(UMBRA_POLICY_SHADOW);
+	for (unsigned int i = 0; i < 4; i++)
+		set_short(1, i * 256 + i, 2 << 12 | PTE);
+	set_short(2, 511, 20 << 12 | PTE);
+	set_short(2, 512, 21 << 12 | PTE);
+	guest_paging_on(cpu, GUEST_MODE_32BIT, 1 << 12, true);
+	ok(cpu->v.family == UMBRA_FAMILY_SHADOW, "a guest with 32-bit paging runs on shadow pages");
+	for (unsigned int i = 0; i < 4; i++) {
+		u64 gva = (u64)i << 30 | i << 22;
+
+		ok(reads(gva + (511 << 12), 20) && reads(gva + (512 << 12), 21),
+		   "quadrant %u, both halves of a table", i);
+	}
+	ok(mmu->shadow->nr_pages == 6, "four pages for the directory, two for the table");
+	guest_toggle(cpu, 0, X86_CR4_PSE, 0);
+	set_short(1, 700, 0x80 | PTE);
+	ok(reads((700ull << 22) + (5 << 12), 5) &&
+	   reads((700ull << 22) + (600 << 12), 600), "a page of 4 MiB");
+	emulated_write((1 << 12) + 4 * 700, 0);
+	ok(touch(700ull << 22, 0, NULL) == UMBRA_FAULT_GUEST &&
+	   touch((700ull << 22) + (600 << 12), 0, NULL) == UMBRA_FAULT_GUEST,
+	   "one write takes both halves");
+	ok(reads(511 << 12, 20), "and leaves the other quadrants alone");
+	vm_destroy("32-bit paging");
+}
+
+static void scene_smap_without_wp(void)
+{
+	struct umbra_paging_state *s = &cpu->v.state;
+
+	vm_create(UMBRA_POLICY_SHADOW);
+	long_mode();
+	set_entry(3, 0, 4 << 12 | PTE);
+	set_entry(4, 0, 20 << 12 | (PTE & ~2));
+	set_entry(4, 1, 21 << 12 | (PTE & ~6));
+	s->rflags_ac = true;
+	guest_toggle(cpu, 0, X86_CR4_SMAP, 0);
+	ok(cpu->v.family == UMBRA_FAMILY_SHADOW && works(0, 0) &&
+	   works(0x1000, UMBRA_ACC_WRITE) && !cpu->v.leave_shadow,
+	   "SMAP without WP: reads, and writes to a supervisor's page");
+	ok(touch(0, UMBRA_ACC_WRITE, NULL) == UMBRA_FAULT_RETRY && cpu->v.leave_shadow,
+	   "a write to a user page that is read-only cannot be done");
+	ok(umbra_mmu_state_changed(&cpu->v) && cpu->v.family == UMBRA_FAMILY_EPT, "but on EPT");
+	guest_toggle(cpu, X86_CR0_WP, 0, 0);
+	ok(cpu->v.family == UMBRA_FAMILY_SHADOW && !cpu->v.leave_shadow, "until WP is set");
+	vm_destroy("SMAP without WP");
+}
+
 int main(void)
 {
 	random_state = 1;
@@ -278,5 +376,8 @@ int main(void)
 	scene_tracking();
 	scene_unsync();
 	scene_silent_replacement();
+	scene_pae();
+	scene_legacy();
+	scene_smap_without_wp();
 	return tap_done();
 }
