@@ -620,7 +620,7 @@ void guest_toggle(struct cpu *cpu, u64 cr0, u64 cr4, u64 efer)
 		return;
 	}
 	/* These writes load the PDPTEs again. */
-	if (is_pae(cpu) && cr4) {
+	if (is_pae(cpu) && (cr4 || cr0 & X86_CR0_CD)) {
 		if (load_pdptrs(cpu)) {
 			*s = old;
 			return;

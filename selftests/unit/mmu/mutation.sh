@@ -3,7 +3,8 @@
 # mutation.sh DIR [NAME...]: does the torture test notice when a flush, a check
 # or a sync is taken out of mmu/? DIR is where `make fast` has built it. For each
 # mutation below one source is changed by a perl substitution, compiled, and the
-# torture test must fail with it (list: mutations). TAP, a point per mutation.
+# torture test, or else the scenes of test_flush, must fail with it (list:
+# mutations). TAP, a point per mutation.
 set -u
 
 out=$1
@@ -14,16 +15,24 @@ jobs=${JOBS:-$(nproc)}
 flags="-std=gnu11 -w -DUMBRA_DEBUG -O2 -g -I$top/selftests/unit/include -I$top/include
 	-I$top/build/linux-source"
 
-# All of the torture test but one source.
+# The simulated machine and all of mmu/ but one source.
 objects() # OBJECT
 {
 	local object
 	for object in "$out"/*.o; do
 		case $object in
-		*/test_*.o | */scene.o | */race*.o | "$1") ;;
+		*/test_*.o | */scene.o | */torture.o | */race*.o | "$1") ;;
 		*) echo "$object" ;;
 		esac
 	done
+}
+
+link() # FILE DIR PROGRAM OBJECT...
+{
+	local mutated=$out/mmu-${1%.c}.o dir=$2 program=$3
+	shift 3
+	# shellcheck disable=SC2046,SC2086
+	gcc $flags $(objects "$mutated") "$dir/mutant.o" "$@" -o "$dir/$program"
 }
 
 # Return: 0 when the test fails with the mutation, 1 when it does not, 2 when
@@ -37,10 +46,11 @@ caught() # DIR FILE SUBSTITUTION
 	cmp -s "$top/mmu/$2" "$dir/mmu/$2" && return 2
 	# shellcheck disable=SC2086
 	gcc $flags -c "$dir/mmu/$2" -o "$dir/mutant.o" || return 2
-	# shellcheck disable=SC2046,SC2086
-	gcc $flags $(objects "$out/mmu-${2%.c}.o") "$dir/mutant.o" -o "$dir/torture" || return 2
+	link "$2" "$dir" torture "$out/torture.o" || return 2
+	link "$2" "$dir" scenes "$out/test_flush.o" "$out/scene.o" || return 2
 	for seed in 1 2 3; do
 		timeout 300 "$dir/torture" --steps "$steps" --seed "$seed" --audit 0 >"$dir/log" 2>&1 || return 0
+		timeout 300 "$dir/scenes" >"$dir/log" 2>&1 || return 0
 	done
 	return 1
 }
@@ -52,7 +62,7 @@ run() # NUMBER NAME FILE SUBSTITUTION
 	case $? in
 	0)
 		echo "ok $1 - $2"
-		grep -m1 -o 'broken.*\|WARN_ON.*\|ERROR: .*' "$dir/log" | sed 's/^/# /'
+		grep -m1 -o 'broken.*\|WARN_ON.*\|ERROR: .*\|^not ok .*' "$dir/log" | sed 's/^/# /'
 		;;
 	1) echo "not ok $1 - $2: nobody notices" ;;
 	*)

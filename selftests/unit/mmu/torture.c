@@ -364,7 +364,10 @@ static void step_registers(struct cpu *cpu)
 	case 70 ... 79:
 		guest_toggle(cpu, 0, 0, EFER_NX);
 		break;
-	case 80 ... 89:
+	case 80 ... 84:
+		guest_toggle(cpu, X86_CR0_CD, 0, 0);
+		break;
+	case 85 ... 89:
 		guest_set_legal(cpu, !cpu->v.state.state_legal || chance(70));
 		break;
 	default:

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Flushes that a random run hardly ever needs: a CPU stays in the guest while
+ * others do something, and has to be out of it, or to know better, afterwards.
+ */
+#include <linux/kvm.h>
+#include "../../../mmu/ept.h"
+#include "scene.h"
+
+/* A fault that another vCPU takes. */
+static int fault_of_another(u64 addr, u32 access, bool ept)
+{
+	struct umbra_fault f = { .addr = addr, .access = access };
+	int idx = srcu_read_lock(&mmu->srcu);
+	int result = ept ? umbra_mmu_ept_fault(&cpu->v, &f) : umbra_mmu_shadow_fault(&cpu->v, &f);
+
+	srcu_read_unlock(&mmu->srcu, idx);
+	return result;
+}
+
+/* The frame that a read finds, from within the guest. */
+static kvm_pfn_t reads(gfn_t gfn)
+{
+	kvm_pfn_t pfn = 0;
+	u32 code;
+
+	if (cpu_enter(cpu))
+		violation("no memory");
+	hw_physical(cpu, gfn << 12, false, false, &pfn, &code);
+	return pfn;
+}
+
+/* Device memory may be replaced without a word from the notifier. */
+static void scene_replaced(void)
+{
+	struct host_page *hp;
+
+	vm_create(UMBRA_POLICY_SHADOW);
+	hp = &host_page[gfn_to_page(20, false, NULL)];
+	if (cpu_enter(cpu))
+		violation("no memory");
+	do {
+		host_unmap(hp - host_page);
+		cpu_exit(cpu);
+	} while (cpu_enter(cpu) || fault_of_another(20 << 12, 0, true) || !hp->write_protected);
+	ok(reads(20) == FIRST_PFN + hp->frame, "a page for reading");
+	hp->present = false;
+	ok(fault_of_another(20 << 12, UMBRA_ACC_WRITE, true) == UMBRA_FAULT_FIXED &&
+	   !cpu->in_guest, "another one for writing: CPUs have to leave the guest");
+	ok(reads(20) == FIRST_PFN + hp->frame, "and find it");
+	vm_destroy("replaced");
+}
+
+/*
+ * A page that the guest has made read-only becomes a table: a CPU on which it has
+ * not invalidated yet may write to it, and must not do so without an exit.
+ */
+static void scene_reduced(void)
+{
+	int idx;
+
+	vm_create(UMBRA_POLICY_SHADOW);
+	long_mode();
+	set_entry(3, 0, 4 << 12 | PTE);
+	set_entry(3, 1, 20 << 12 | PTE);
+	set_entry(4, 0, 20 << 12 | PTE);
+	set_entry(4, 2, 4 << 12 | PTE);
+	set_entry(20, 0, 21 << 12 | PTE);
+	ok(works(0x1000 - 8, 0) && works(0x2000, UMBRA_ACC_WRITE) && works(0, UMBRA_ACC_WRITE) &&
+	   mmu->stat.mmu_unsync == 1, "a page, and its table out of sync");
+	umbra_mmu_flush(mmu);
+	if (cpu_enter(cpu) || !works(0, UMBRA_ACC_WRITE) || !cpu->in_guest)
+		violation("the scene is not set");
+	set_entry(4, 0, 20 << 12 | (PTE & ~2ull));
+	idx = srcu_read_lock(&mmu->srcu);
+	umbra_mmu_invlpg(&cpu->v, 0);
+	srcu_read_unlock(&mmu->srcu, idx);
+	ok(cpu->in_guest, "its loss of rights is the guest's own business");
+	ok(fault_of_another(0x200000, 0, false) == UMBRA_FAULT_FIXED && !cpu->in_guest,
+	   "until the page becomes a table");
+	vm_destroy("reduced");
+}
+
+/* No CPU may go on without logging when logging begins. */
+static void scene_logging(void)
+{
+	vm_create(UMBRA_POLICY_EPT);
+	umbra_mmu_caps.pml = true;
+	if (cpu_enter(cpu))
+		violation("no memory");
+	umbra_mmu_log_begin(mmu);
+	ok(!cpu->in_guest, "CPUs leave the guest when logging begins");
+	umbra_mmu_log_end(mmu);
+	umbra_mmu_caps.pml = false;
+	vm_destroy("logging");
+}
+
+int main(void)
+{
+	random_state = 1;
+	scene_replaced();
+	scene_reduced();
+	scene_logging();
+	return tap_done();
+}
