@@ -9,6 +9,7 @@
 #include <umbra/vm.h>
 #include "core.h"
 #include "ioctl.h"
+#include "ring.h"
 
 /* A VM on shadow tables could do it for unpaged guests only. */
 static bool prefaults(const struct umbra_vm *vm)
@@ -62,6 +63,9 @@ long umbra_check_extension(struct umbra_call *call)
 		return prefaults(call->vm);
 	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2:
 		return UMBRA_LOG_FLAGS;
+	case KVM_CAP_DIRTY_LOG_RING:
+	case KVM_CAP_DIRTY_LOG_RING_ACQ_REL:
+		return UMBRA_RING_MAX * sizeof(struct kvm_dirty_gfn);
 	case KVM_CAP_MCE:
 		return UMBRA_MAX_MCE_BANKS;
 	case KVM_CAP_ADJUST_CLOCK:
@@ -128,6 +132,9 @@ long umbra_vm_enable_cap(struct umbra_call *call)
 		return umbra_dirty_set_manual(call->vm, cap);
 	case KVM_CAP_VM_DISABLE_NX_HUGE_PAGES:
 		return disable_nx_huge_pages(call->vm, cap);
+	case KVM_CAP_DIRTY_LOG_RING:
+	case KVM_CAP_DIRTY_LOG_RING_ACQ_REL:
+		return umbra_ring_enable(call->vm, cap);
 	default:
 		return -EINVAL;
 	}

@@ -12,15 +12,17 @@
 #include <linux/mm.h>
 #include <linux/uaccess.h>
 #include <umbra/hostmem.h>
+#include <umbra/vcpu.h>
 #include <umbra/vm.h>
 #include "ioctl.h"
+#include "ring.h"
 
 /* Words that are handled without a chance for others to run. */
 #define CHUNK	1024
 
 int umbra_dirty_alloc(struct umbra_vm *vm, struct umbra_memslot *slot)
 {
-	if (!umbra_memslot_logged(slot))
+	if (!umbra_memslot_logged(slot) || vm->ring_entries)
 		return 0;
 	/* User space may ask for more than there is: that is no news for the log. */
 	slot->dirty_bitmap = kvcalloc(2 * BITS_TO_LONGS(slot->npages), sizeof(long),
@@ -41,14 +43,28 @@ void umbra_dirty_free(struct umbra_memslot *slot)
 /* A slot that was not logged is now. Where all is dirty already nothing is news. */
 void umbra_dirty_start(struct umbra_vm *vm, struct umbra_memslot *slot)
 {
-	if (!(vm->log_flags & KVM_DIRTY_LOG_INITIALLY_SET))
+	if (vm->ring_entries || !(vm->log_flags & KVM_DIRTY_LOG_INITIALLY_SET))
 		umbra_mmu_log_start(&vm->mmu, slot);
 }
 
-void umbra_mark_dirty(struct umbra_mmu_vcpu *vcpu, const struct umbra_memslot *slot, gfn_t gfn)
+void umbra_dirty_drop_bitmaps(struct umbra_vm *vm)
+{
+	struct umbra_memslot *slot;
+	unsigned long id;
+
+	xa_for_each(&vm->slot_ids, id, slot)
+		umbra_dirty_free(slot);
+}
+
+void umbra_mark_dirty(struct umbra_mmu_vcpu *mv, const struct umbra_memslot *slot, gfn_t gfn)
 {
 	unsigned long i = gfn - slot->base_gfn;
+	struct umbra_vcpu *vcpu = mmu_to_vcpu(mv);
 
+	if (vcpu->ring) {
+		umbra_ring_push(vcpu, slot, gfn);
+		return;
+	}
 	/* Looking first keeps lines shared that have the bit. */
 	if (!test_bit(i, slot->dirty_bitmap))
 		set_bit(i, slot->dirty_bitmap);
@@ -71,6 +87,8 @@ static struct umbra_memslot *logged_slot(struct umbra_vm *vm, u32 id)
 {
 	struct umbra_memslot *slot;
 
+	if (vm->ring_entries)
+		return ERR_PTR(-ENXIO);
 	if (id >= UMBRA_MAX_SLOTS)
 		return ERR_PTR(-EINVAL);
 	slot = xa_load(&vm->slot_ids, id);
@@ -181,7 +199,7 @@ long umbra_dirty_clear_log(struct umbra_call *call)
 	unsigned long first, words;
 	struct umbra_memslot *slot;
 
-	if (log->slot >= UMBRA_MAX_SLOTS || log->first_page % BITS_PER_LONG)
+	if (!vm->ring_entries && log->first_page % BITS_PER_LONG)
 		return -EINVAL;
 	slot = logged_slot(vm, log->slot);
 	if (IS_ERR(slot))
@@ -194,7 +212,7 @@ long umbra_dirty_clear_log(struct umbra_call *call)
 	if (copy_from_user(second_half(slot) + first, log->dirty_bitmap, words * sizeof(long)))
 		return -EFAULT;
 	if (take_some(slot, first, words)) {
-		umbra_mmu_log_again(&vm->mmu, slot, second_half(slot), log->first_page,
+		umbra_mmu_log_again(&vm->mmu, slot, second_half(slot) + first, log->first_page,
 				    log->num_pages);
 		umbra_mmu_flush(&vm->mmu);
 	}

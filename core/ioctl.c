@@ -9,6 +9,7 @@
 #include <umbra/vcpu.h>
 #include <umbra/vm.h>
 #include "ioctl.h"
+#include "ring.h"
 
 /* Arguments up to this many bytes are copied to the stack. */
 #define SMALL_ARG	64
@@ -65,6 +66,7 @@ static const struct ioctl_row vm_rows[] = {
 	{ KVM_SET_USER_MEMORY_REGION, UMBRA_LOCK_SLOTS, umbra_slots_set_region },
 	{ KVM_GET_DIRTY_LOG, UMBRA_LOCK_SLOTS, umbra_dirty_get_log },
 	{ KVM_CLEAR_DIRTY_LOG, UMBRA_LOCK_SLOTS, umbra_dirty_clear_log },
+	{ KVM_RESET_DIRTY_RINGS, UMBRA_LOCK_SLOTS, umbra_ring_reset },
 	{ KVM_CREATE_VCPU, UMBRA_LOCK_VM | UMBRA_LOCK_SLOTS, umbra_vcpu_create },
 	{ KVM_CHECK_EXTENSION, 0, umbra_check_extension },
 	{ KVM_ENABLE_CAP, UMBRA_LOCK_VM | UMBRA_LOCK_SLOTS, umbra_vm_enable_cap },

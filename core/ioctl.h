@@ -77,6 +77,7 @@ long umbra_slots_set_region(struct umbra_call *call);
 #define UMBRA_LOG_FLAGS	(KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET)
 int umbra_dirty_alloc(struct umbra_vm *vm, struct umbra_memslot *slot);
 void umbra_dirty_free(struct umbra_memslot *slot);
+void umbra_dirty_drop_bitmaps(struct umbra_vm *vm);
 void umbra_dirty_start(struct umbra_vm *vm, struct umbra_memslot *slot);
 long umbra_dirty_set_manual(struct umbra_vm *vm, const struct kvm_enable_cap *cap);
 long umbra_dirty_get_log(struct umbra_call *call);

@@ -12,6 +12,7 @@
 #include <umbra/irqchip.h>
 #include <umbra/vcpu.h>
 #include <umbra/vmx.h>
+#include "ring.h"
 #include "vapic.h"
 
 /* What others asked for. Return: 1 to go on, 0 for an exit, -errno. */
@@ -88,6 +89,10 @@ static int run_loop(struct umbra_vcpu *vcpu)
 		r = load_root(vcpu);
 		if (unlikely(r))
 			return r;
+		if (unlikely(vcpu->ring) && umbra_ring_full(vcpu)) {
+			vcpu->run->exit_reason = KVM_EXIT_DIRTY_RING_FULL;
+			return 0;
+		}
 		if (unlikely(vcpu->vapic_addr))
 			umbra_vapic_publish(vcpu);
 		r = umbra_vmx_run_once(vcpu);

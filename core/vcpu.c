@@ -11,6 +11,7 @@
 #include <umbra/vcpu.h>
 #include <umbra/vmx.h>
 #include "ioctl.h"
+#include "ring.h"
 
 static void vcpu_sched_in(struct preempt_notifier *pn, int cpu)
 {
@@ -78,6 +79,8 @@ static int vcpu_alloc_pages(struct umbra_vcpu *vcpu)
 	vcpu->coalesced_page = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	if (!vcpu->run || !vcpu->pio_page || !vcpu->coalesced_page)
 		return -ENOMEM;
+	if (umbra_ring_create(vcpu))
+		return -ENOMEM;
 	if (!fpu_alloc_guest_fpstate(&vcpu->guest_fpu))
 		return -ENOMEM;
 	return 0;
@@ -88,6 +91,7 @@ static void vcpu_free(struct umbra_vcpu *vcpu)
 {
 	if (vcpu->guest_fpu.fpstate)
 		fpu_free_guest_fpstate(&vcpu->guest_fpu);
+	umbra_ring_destroy(vcpu);
 	free_page((unsigned long)vcpu->coalesced_page);
 	free_page((unsigned long)vcpu->pio_page);
 	free_page((unsigned long)vcpu->run);
@@ -211,8 +215,14 @@ int umbra_vcpu_release(struct inode *inode, struct file *file)
 static vm_fault_t vcpu_mmap_fault(struct vm_fault *vmf)
 {
 	struct umbra_vcpu *vcpu = vmf->vma->vm_file->private_data;
+	struct page *page = umbra_ring_page(vcpu, vmf->pgoff);
 	void *addr;
 
+	if (page) {
+		vmf->page = page;
+		get_page(page);
+		return 0;
+	}
 	switch (vmf->pgoff) {
 	case UMBRA_VCPU_RUN_PAGE:
 		addr = vcpu->run;
@@ -237,6 +247,13 @@ static const struct vm_operations_struct vcpu_vm_ops = {
 
 int umbra_vcpu_mmap(struct file *file, struct vm_area_struct *vma)
 {
+	struct umbra_vcpu *vcpu = file->private_data;
+	pgoff_t last = vma->vm_pgoff + vma_pages(vma) - 1;
+
+	/* Both sides write to the ring: it must be the same one. */
+	if ((umbra_ring_page(vcpu, vma->vm_pgoff) || umbra_ring_page(vcpu, last)) &&
+	    (vma->vm_flags & VM_EXEC || !(vma->vm_flags & VM_SHARED)))
+		return -EINVAL;
 	vma->vm_ops = &vcpu_vm_ops;
 	return 0;
 }

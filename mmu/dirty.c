@@ -114,7 +114,7 @@ void umbra_mmu_log_again(struct umbra_mmu *mmu, struct umbra_memslot *slot,
 		umbra_ept_split(mmu, slot->base_gfn + first, slot->base_gfn + end);
 	write_lock(&mmu->lock);
 	for (i = first; i < end; i += BITS_PER_LONG) {
-		unsigned long word = dirty[i / BITS_PER_LONG];
+		unsigned long word = dirty[(i - first) / BITS_PER_LONG];
 
 		if (!word)
 			continue;

@@ -162,6 +162,7 @@ static __always_inline bool is_fast(struct vmx_vcpu *vmx)
 static int run_guest(struct vmx_vcpu *vmx)
 {
 	struct umbra_vcpu *vcpu = &vmx->vcpu;
+	bool noted;
 
 	for (;;) {
 		/*
@@ -181,15 +182,15 @@ static int run_guest(struct vmx_vcpu *vmx)
 			WRITE_ONCE(vcpu->mode, UMBRA_OUTSIDE_GUEST);
 			return entry_failed(vmx);
 		}
-		if (unlikely(vmx->pml_on))
-			vmx_pml_drain(vmx);
+		noted = unlikely(vmx->pml_on) && vmx_pml_drain(vmx);
 		/* Pairs with the acquire in kick_all(). */
 		smp_store_release(&vcpu->mode, UMBRA_OUTSIDE_GUEST);
 		vcpu->stat.exits++;
 		read_exit(vmx);
 		if (!is_fast(vmx))
 			return -1;
-		if (!vmx_cpuid_emulate(vmx))
+		/* A dirty ring may be full now. */
+		if (!vmx_cpuid_emulate(vmx) || noted)
 			return VMX_RESUME_GUEST;
 	}
 }

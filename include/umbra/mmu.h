@@ -625,10 +625,10 @@ void umbra_mmu_log_start(struct umbra_mmu *mmu, struct umbra_memslot *slot);
 /**
  * umbra_mmu_log_again() - the same for frames that are about to be reported
  * @slot: is logged
- * @dirty: a bit per frame of the slot, taken out of the log before the call
- * @first: first frame, from the slot's start, that may have a bit; a multiple
- *	of BITS_PER_LONG
- * @nr: how many frames from there on
+ * @first: first frame, from the slot's start; a multiple of BITS_PER_LONG
+ * @dirty: a bit per frame from there on, taken out of the log before the call;
+ *	none beyond the slot's end
+ * @nr: how many frames
  *
  * Does not flush: for several calls in a row, umbra_mmu_flush() after the last.
  *

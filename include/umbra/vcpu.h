@@ -98,6 +98,9 @@ struct umbra_vcpu_stat {
  * @run: page shared with user space: hostile, read each field once
  * @pio_page: page shared with user space
  * @coalesced_page: page shared with user space
+ * @ring: dirty ring, shared with user space: hostile; NULL without
+ * @ring_head: pushed so far; written by the vCPU's thread
+ * @ring_tail: taken back so far (slots_lock to write)
  * @pn: hook for schedule-in and -out while in KVM_RUN or another ioctl that
  *	loads the vCPU
  * @pid: the thread that ran it last; written under @mutex, read with RCU
@@ -136,6 +139,9 @@ struct umbra_vcpu {
 	struct kvm_run *run;
 	void *pio_page;
 	void *coalesced_page;
+	struct kvm_dirty_gfn *ring;
+	u32 ring_head;
+	u32 ring_tail;
 	struct preempt_notifier pn;
 	struct pid __rcu *pid;
 	bool preempted;

@@ -36,6 +36,8 @@ struct umbra_vcpu;
  * @nr_vcpus: L for writing
  * @slot_ids: S: slots by user space's number
  * @slot_set: S: two sets with the same slots, of which one is published
+ * @ring_entries: L: places in each vCPU's dirty ring; 0: bitmaps. Fixed with the
+ *	first vCPU
  * @log_flags: S: KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE, KVM_DIRTY_LOG_INITIALLY_SET
  * @irqchip: L for writing, set once: interrupt controllers in the kernel, or NULL;
  *	readers without vm->lock use umbra_vm_irqchip()
@@ -60,6 +62,7 @@ struct umbra_vm {
 	unsigned int nr_vcpus;
 	struct xarray slot_ids;
 	struct umbra_memslots slot_set[2];
+	u32 ring_entries;
 	u32 log_flags;
 	struct umbra_irqchip *irqchip;
 	u32 boot_cpu_id;

@@ -82,7 +82,7 @@ int api_wait(pid_t pid)
 	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-int machine_start(struct machine *m, bool long_mode)
+int machine_start_vm(struct machine *m)
 {
 	int sys = api_open();
 	bool umbra = api_is_umbra(sys);
@@ -92,7 +92,6 @@ int machine_start(struct machine *m, bool long_mode)
 		return -ENODEV;
 	close(sys);
 	memset(m, 0, sizeof(*m));
-	m->long_mode = long_mode;
 	ret = uvmm_vm_create(&m->vm, api_node(), umbra ? api_paging() : UVMM_PAGING_DEFAULT);
 	if (ret)
 		return ret;
@@ -100,14 +99,28 @@ int machine_start(struct machine *m, bool long_mode)
 	if (ret)
 		return ret;
 	m->mem = uvmm_hva(&m->vm, 0, MACHINE_SIZE);
-	ret = uvmm_vcpu_create(&m->vcpu, &m->vm, 0);
+	return 0;
+}
+
+int machine_start_vcpu(struct machine *m, bool long_mode)
+{
+	int ret = uvmm_vcpu_create(&m->vcpu, &m->vm, 0);
+
 	if (ret)
 		return ret;
+	m->long_mode = long_mode;
 	ret = long_mode ? uvmm_start_long(&m->vcpu, MACHINE_CODE, MACHINE_STACK, 0) :
 			  uvmm_start_real(&m->vcpu, 0, MACHINE_CODE, 0);
 	if (!ret)
 		machine_set_if(m, true);
 	return ret;
+}
+
+int machine_start(struct machine *m, bool long_mode)
+{
+	int ret = machine_start_vm(m);
+
+	return ret ? ret : machine_start_vcpu(m, long_mode);
 }
 
 /*

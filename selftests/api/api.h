@@ -39,6 +39,9 @@ struct machine {
 };
 
 int machine_start(struct machine *m, bool long_mode);
+/* In two steps: first without a vCPU, then with. */
+int machine_start_vm(struct machine *m);
+int machine_start_vcpu(struct machine *m, bool long_mode);
 void machine_set_if(struct machine *m, bool on);
 void machine_stop(struct machine *m);
 void machine_code(struct machine *m, const void *code, size_t len);

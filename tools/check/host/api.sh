@@ -16,4 +16,14 @@ for test in "$dir"/*; do
 done
 tap_check "module unloads" module_unload umbra
 log_check "unload"
+
+# Once more without help from the CPU, and with large pages split late.
+if [ "$UMBRA_PAGING" = ept ]; then
+	tap_check "module loads without PML" umbra_load pml=0 eager_page_split=0
+	for test in dirty_log dirty_ring dirty_race; do
+		tap_run "api $test without PML" "$dir/$test"
+	done
+	tap_check "module without PML unloads" module_unload umbra
+	log_check "without PML"
+fi
 tap_end
