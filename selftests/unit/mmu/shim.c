@@ -25,6 +25,7 @@
 #define HIGH_PA		0x700000000ull
 
 unsigned int shim_fail_percent;
+unsigned int shim_fail_at;
 long shim_pages;
 long shim_objects;
 UNIT_PER_THREAD int unit_atomic_depth;
@@ -67,6 +68,8 @@ static bool fail(gfp_t gfp)
 {
 	if (gfp & GFP_KERNEL)
 		WARN_ON(unit_atomic_depth || unit_rcu_depth);
+	if (shim_fail_at && !--shim_fail_at)
+		return true;
 	return shim_fail_percent && chance(shim_fail_percent);
 }
 

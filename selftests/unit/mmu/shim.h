@@ -11,6 +11,9 @@
 /* Fail each allocation with this probability, in percent. */
 extern unsigned int shim_fail_percent;
 
+/* Fail the allocation after so many less one others, once; 0 for none. */
+extern unsigned int shim_fail_at;
+
 /* Pages and objects that are allocated now. */
 extern long shim_pages;
 extern long shim_objects;
