@@ -84,6 +84,10 @@ coverage mutation soak: source-tree deps-unit
 check: deps-check
 	@tools/check/check.sh
 
+# The kernel's own selftests, see Documentation/testing.rst.
+upstream: deps-upstream
+	@tools/upstream/upstream --results selftests/upstream/RESULTS
+
 demo bench: %: deps-%
 	@tools/bench/$@
 
@@ -101,6 +105,7 @@ Umbra: shadow paging and EPT, side by side, in one KVM-compatible module.
   make demo            one table: umbra and stock kvm, EPT and shadow paging
   make check           the whole gate; ends with "N passed, N failed"
   make bench           all benchmarks -> build/bench/results.csv
+  make upstream        the kernel's own KVM selftests -> selftests/upstream/RESULTS
   make unit            unit tests in user space, ASan and UBSan
   make fuzz            libFuzzer at the emulator and the MMU, half a minute
   make coverage        lines of mmu/ that the unit tests reach
@@ -125,4 +130,4 @@ help:
 	@echo "$$HELP"
 
 .PHONY: all module shadow-tree modules_install sparse style headers docs source-tree \
-	unit fuzz coverage mutation soak check demo bench clean distclean help
+	unit fuzz coverage mutation soak check upstream demo bench clean distclean help

@@ -33,12 +33,13 @@ packages()
 		done
 		;;
 	bench | demo) packages build; packages testhost ;;
+	upstream) packages build; packages style; packages testhost ;;
 	docs) echo python3-docutils ;;
 	*) echo "deps.sh: no such group: $1" >&2; return 1 ;;
 	esac
 }
 
-[ $# -gt 0 ] || { echo "usage: deps.sh build|sparse|style|unit|fuzz|testhost|linux|check|bench|demo|docs..." >&2; exit 2; }
+[ $# -gt 0 ] || { echo "usage: deps.sh build|sparse|style|unit|fuzz|testhost|linux|check|bench|demo|upstream|docs..." >&2; exit 2; }
 
 wanted=$(for g; do packages "$g" || exit; done) || exit 2
 wanted=$(printf '%s\n' $wanted | sort -u)

@@ -7,7 +7,7 @@ set -eu
 top=$(cd "$(dirname "$0")/../.." && pwd)
 dest=$top/build/linux-source
 archive=/usr/src/linux-source-6.1.tar.xz
-stamp=$dest/.complete
+stamp=$dest/.complete-2
 
 mkdir -p "$top/build"
 exec 9>"$top/build/.linux-source.lock"
@@ -32,6 +32,9 @@ tar -C "$dest" --strip-components=1 --wildcards -xf "$archive" \
 	'linux-source-6.1/tools/testing/selftests/kselftest.h' \
 	'linux-source-6.1/tools/testing/selftests/kselftest_harness.h' \
 	'linux-source-6.1/tools/testing/selftests/kselftest/*' \
+	'linux-source-6.1/scripts/subarch.include' \
+	'linux-source-6.1/tools/build/Build.include' \
+	'linux-source-6.1/tools/testing/selftests/rseq/*' \
 	'linux-source-6.1/tools/testing/selftests/kvm/*'
 # checkpatch takes the CamelCase names that it allows from include/.
 mv "$dest/arch/x86/include" "$dest/include/x86"

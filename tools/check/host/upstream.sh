@@ -1,0 +1,49 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# upstream.sh COLUMN BIN LIST: inside the test host: each line of LIST, a test and its
+# arguments, on COLUMN (umbra-ept, umbra-shadow, kvm-ept, kvm-shadow). Prints
+# "start TEST" and "result TEST<tab>STATUS<tab>SECONDS<tab>WHY" for each.
+
+. "$(dirname "$0")/host.sh"
+column=$1 bin=$2 list=$3
+log=/tmp/upstream.log
+as=
+[ "${column%-*}" = kvm ] || as=$(dirname "$0")/../../as-dev-kvm
+
+# Where a test failed, or why it did not run.
+why()
+{
+	if [ "$1" = 124 ] || [ "$1" = 143 ]; then
+		echo "no end within 60 s"
+	elif grep -q -i 'skip' $log; then
+		grep -i 'skip' $log | tail -n 1 | sed 's/^.*SKIP[: -]*//'
+	else
+		grep -A2 -E 'Assert|assert|unhandled|error|rror:' $log | grep -v '^ *pid=' |
+			tr -s '\n\t ' '   ' | cut -c 1-160
+	fi
+}
+
+ulimit -l unlimited
+module_load "${column%-*}" "${column#*-}" || exit
+while read -r test args; do
+	echo "start $test $args"
+	log_mark
+	begin=$(date +%s)
+	# shellcheck disable=SC2086
+	timeout 60 $as "$bin/$test" $args >$log 2>&1 </dev/null
+	status=$?
+	seconds=$(($(date +%s) - begin))
+	bad=$(log_bad | head -n 1)
+	if [ -n "$bad" ]; then
+		word=fail because="kernel log: $bad"
+	elif [ $status = 0 ]; then
+		word=pass because=
+	elif [ $status = 4 ]; then
+		word=skip because=$(why $status)
+	else
+		word=fail because="$(why $status) (status $status)"
+	fi
+	printf 'result %s\t%s\t%s\t%s\n' "$(echo $test $args)" $word $seconds "$because"
+	[ $word != fail ] || sed 's/^/# /' $log | tail -n 30
+done <"$list"
+module_unload "${column%-*}"
