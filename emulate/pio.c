@@ -108,7 +108,7 @@ static bool repeats(const struct umbra_emu *emu, u32 count)
 /* The device has taken the elements. */
 static enum umbra_emu_result finish_outs(struct umbra_emu *emu)
 {
-	u32 count = emu->pio.count;
+	u32 count = min_t(u64, emu->pio.count, emu_string_count(emu));
 
 	emu_begin(emu);
 	emu_string_advance(emu, count);
@@ -121,7 +121,12 @@ static enum umbra_emu_result scatter(struct umbra_emu *emu)
 	enum umbra_emu_result ret = UMBRA_EMU_RETRY;
 	struct emu_span span;
 
-	while (emu->pio_pos < emu->pio.count) {
+	/* User space may have made the count smaller meanwhile. */
+	if (!emu_string_count(emu)) {
+		emu_begin(emu);
+		return emu_finish(emu);
+	}
+	while (emu->pio_pos < emu->pio.count && emu_string_count(emu)) {
 		emu_begin(emu);
 		emu_string_operand(emu, UMBRA_EMU_RDI, 0, &emu->mem);
 		ret = emu_span_map(emu, &emu->mem, &span);

@@ -122,9 +122,34 @@ static void odd(void)
 	ok(RUN(&m, 0xf3, 0x6c) == UMBRA_EMU_PIO && is_pio(true, 1, PAGE), "a page at most");
 }
 
+/* User space changes RCX while it has the exit. */
+static void count_changed(void)
+{
+	struct umbra_emu *emu = &m.emu;
+
+	fresh(0, DATA, 3);
+	ok(RUN(&m, 0xf3, 0x6c) == UMBRA_EMU_PIO && is_pio(true, 1, 3), "rep insb of three");
+	emu->regs[UMBRA_EMU_RCX] = 1;
+	memset(m.pio, 0xaa, 3);
+	ok(umbra_emulate_resume(emu) == UMBRA_EMU_DONE && emu->regs[UMBRA_EMU_RCX] == 0 &&
+	   emu->regs[UMBRA_EMU_RDI] == DATA + 1 && emu->rip == CODE + 2 &&
+	   machine_at(&m, DATA)[1] == 7, "ends after the one that is left");
+	fresh(0, DATA, 3);
+	RUN(&m, 0xf3, 0x6c);
+	emu->regs[UMBRA_EMU_RCX] = 0;
+	ok(umbra_emulate_resume(emu) == UMBRA_EMU_DONE && emu->regs[UMBRA_EMU_RCX] == 0 &&
+	   emu->regs[UMBRA_EMU_RDI] == DATA && emu->rip == CODE + 2, "or at once");
+	fresh(DATA, 0, 3);
+	RUN(&m, 0xf3, 0x6e);
+	emu->regs[UMBRA_EMU_RCX] = 2;
+	ok(umbra_emulate_resume(emu) == UMBRA_EMU_DONE && emu->regs[UMBRA_EMU_RCX] == 0 &&
+	   emu->regs[UMBRA_EMU_RSI] == DATA + 2, "rep outsb counts no further than to 0");
+}
+
 int main(void)
 {
 	outs();
+	count_changed();
 	ins();
 	odd();
 	return tap_done();
