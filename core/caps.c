@@ -5,7 +5,9 @@
 #include <linux/kvm.h>
 #include <linux/umbra.h>
 #include <umbra/irqchip.h>
+#include <umbra/options.h>
 #include <umbra/types.h>
+#include <umbra/vcpu.h>
 #include <umbra/vm.h>
 #include "core.h"
 #include "ioctl.h"
@@ -57,8 +59,20 @@ long umbra_check_extension(struct umbra_call *call)
 	case KVM_CAP_TSC_DEADLINE_TIMER:
 	case KVM_CAP_MEMORY_FAULT_INFO:
 	case KVM_CAP_VM_DISABLE_NX_HUGE_PAGES:
+	case KVM_CAP_MSR_PLATFORM_INFO:
+	case KVM_CAP_X86_MSR_FILTER:
+	case KVM_CAP_ENFORCE_PV_FEATURE_CPUID:
+	case KVM_CAP_GET_MSR_FEATURES:
+	case KVM_CAP_XSAVE:
+	case KVM_CAP_ENABLE_CAP:
 	case UMBRA_CAP_PAGING_MODE:
 		return 1;
+	case KVM_CAP_DISABLE_QUIRKS2:
+		return UMBRA_QUIRKS;
+	case KVM_CAP_X86_USER_SPACE_MSR:
+		return UMBRA_USER_MSR;
+	case KVM_CAP_SYNC_REGS:
+		return KVM_SYNC_X86_VALID_FIELDS;
 	case KVM_CAP_PRE_FAULT_MEMORY:
 		return prefaults(call->vm);
 	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2:
@@ -69,7 +83,8 @@ long umbra_check_extension(struct umbra_call *call)
 	case KVM_CAP_MCE:
 		return UMBRA_MAX_MCE_BANKS;
 	case KVM_CAP_ADJUST_CLOCK:
-		return KVM_CLOCK_REALTIME;
+		return KVM_CLOCK_REALTIME |
+		       (umbra_pv_has_clock() ? KVM_CLOCK_HOST_TSC | KVM_CLOCK_TSC_STABLE : 0);
 	case KVM_CAP_IRQ_ROUTING:
 		return UMBRA_MAX_ROUTES;
 	case KVM_CAP_NR_VCPUS:
@@ -136,6 +151,17 @@ long umbra_vm_enable_cap(struct umbra_call *call)
 	case KVM_CAP_DIRTY_LOG_RING_ACQ_REL:
 		return umbra_ring_enable(call->vm, cap);
 	default:
-		return -EINVAL;
+		return umbra_vm_set_option(call->vm, cap);
 	}
+}
+
+/* The capabilities of a vCPU. */
+long umbra_vcpu_enable_cap(struct umbra_call *call)
+{
+	const struct kvm_enable_cap *cap = call->data;
+
+	if (cap->flags || cap->cap != KVM_CAP_ENFORCE_PV_FEATURE_CPUID)
+		return -EINVAL;
+	call->vcpu->pv.enforced = cap->args[0];
+	return 0;
 }

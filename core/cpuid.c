@@ -95,6 +95,13 @@ static int check_entries(const struct kvm_cpuid_entry2 *entry, unsigned int nr)
 	return 0;
 }
 
+static bool same_entries(const struct umbra_vcpu *vcpu, const struct kvm_cpuid_entry2 *entry,
+			 unsigned int nr)
+{
+	return nr == vcpu->nr_cpuid &&
+	       !memcmp(entry, vcpu->cpuid, array_size(nr, sizeof(*entry)));
+}
+
 long umbra_cpuid_set(struct umbra_call *call)
 {
 	const struct kvm_cpuid2 *head = call->data;
@@ -117,6 +124,10 @@ long umbra_cpuid_set(struct umbra_call *call)
 		if (ret)
 			goto err;
 	}
+	/* A CPU does not change under the guest; the same again is harmless. */
+	ret = -EINVAL;
+	if (vcpu->stat.exits && !same_entries(vcpu, entry, head->nent))
+		goto err;
 	kvfree(vcpu->cpuid);
 	vcpu->cpuid = entry;
 	vcpu->nr_cpuid = head->nent;

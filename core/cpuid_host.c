@@ -6,8 +6,11 @@
 #include <asm/cpufeature.h>
 #include <asm/processor.h>
 #include <linux/minmax.h>
+#include <asm/kvm_para.h>
+#include <umbra/pv.h>
 #include <umbra/types.h>
 #include <umbra/vcpu.h>
+#include <umbra/vmx.h>
 #include "core.h"
 #include "cpuid.h"
 
@@ -78,6 +81,9 @@ static void mask_leaf_7(struct kvm_cpuid_entry2 *entry)
 	entry->flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
 	entry->eax = 0;
 	entry->ebx &= leaf_7_ebx & HOST(7_0_EBX);
+	entry->ebx |= F(TSC_ADJUST);
+	if (!umbra_vmx_has_invpcid())
+		entry->ebx &= ~F(INVPCID);
 	entry->ecx = 0;
 	entry->edx &= leaf_7_edx & HOST(7_EDX);
 }
@@ -129,8 +135,13 @@ static void add_hypervisor(struct umbra_cpuid_list *list)
 	memcpy(&entry->ebx, signature, 4);
 	memcpy(&entry->ecx, signature + 4, 4);
 	memcpy(&entry->edx, signature + 8, 4);
-	/* Paravirtual features: none. */
-	add(list, HYPERVISOR + 1);
+	entry = add(list, HYPERVISOR + 1);
+	entry->eax = BIT(KVM_FEATURE_NOP_IO_DELAY) | BIT(KVM_FEATURE_PV_SCHED_YIELD);
+	if (umbra_pv_has_clock())
+		entry->eax |= BIT(KVM_FEATURE_CLOCKSOURCE) | BIT(KVM_FEATURE_CLOCKSOURCE2) |
+			      BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT);
+	if (umbra_pv_has_steal())
+		entry->eax |= BIT(KVM_FEATURE_STEAL_TIME);
 }
 
 static void mask_sizes(struct kvm_cpuid_entry2 *entry)
@@ -153,6 +164,8 @@ static void add_extended(struct umbra_cpuid_list *list, u32 function)
 		entry = add_host(list, function, 0);
 		entry->ecx &= leaf_80000001_ecx & HOST(8000_0001_ECX);
 		entry->edx &= leaf_80000001_edx & HOST(8000_0001_EDX);
+		if (!umbra_vmx_has_rdtscp())
+			entry->edx &= ~F(RDTSCP);
 		break;
 	case 0x80000007:
 		entry = add_host(list, function, 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KVM_GET_FPU and KVM_SET_FPU. The guest's state rests in vcpu->guest_fpu
+ * KVM_GET_FPU, KVM_GET_XSAVE and their like. The guest's state rests in vcpu->guest_fpu
  * whenever the vCPU is not inside KVM_RUN; its layout depends on the host, so
  * it is reached through the kernel's conversion to the standard XSAVE image.
  */
@@ -75,4 +75,18 @@ long umbra_fpu_set(struct umbra_call *call)
 					     NULL);
 	kfree(image);
 	return ret;
+}
+
+/* What a guest has of the state components: it is offered no others. */
+long umbra_fpu_get_xsave(struct umbra_call *call)
+{
+	fpu_copy_guest_fpstate_to_uabi(&call->vcpu->guest_fpu, call->data,
+				       sizeof(struct kvm_xsave), XFEATURE_MASK_FPSSE, 0);
+	return 0;
+}
+
+long umbra_fpu_set_xsave(struct umbra_call *call)
+{
+	return fpu_copy_uabi_to_guest_fpstate(&call->vcpu->guest_fpu, call->data,
+					      XFEATURE_MASK_FPSSE, NULL);
 }

@@ -60,6 +60,7 @@ static const struct ioctl_row system_rows[] = {
 	{ KVM_GET_MSR_INDEX_LIST, UMBRA_OUT_E2BIG, umbra_msrs_list },
 	{ KVM_X86_GET_MCE_CAP_SUPPORTED, 0, umbra_state_mce_supported },
 	{ KVM_GET_MSR_FEATURE_INDEX_LIST, UMBRA_OUT_E2BIG, umbra_msrs_feature_list },
+	{ KVM_GET_MSRS, 0, umbra_msrs_get_features },
 };
 
 static const struct ioctl_row vm_rows[] = {
@@ -91,6 +92,7 @@ static const struct ioctl_row vm_rows[] = {
 	{ KVM_SET_BOOT_CPU_ID, UMBRA_LOCK_VM, umbra_irq_set_boot_cpu },
 	{ KVM_GET_CLOCK, UMBRA_LOCK_VM, umbra_clock_get },
 	{ KVM_SET_CLOCK, UMBRA_LOCK_VM, umbra_clock_set },
+	{ KVM_X86_SET_MSR_FILTER, UMBRA_LOCK_VM, umbra_msr_filter_set },
 	{ KVM_GET_STATS_FD, 0, get_stats_fd },
 };
 
@@ -106,6 +108,9 @@ static const struct ioctl_row vcpu_rows[] = {
 	{ KVM_SET_SREGS, VCPU_LOADED | UMBRA_LOCK_SRCU, umbra_state_set_sregs },
 	{ KVM_GET_FPU, VCPU, umbra_fpu_get },
 	{ KVM_SET_FPU, VCPU, umbra_fpu_set },
+	{ KVM_GET_XSAVE, VCPU, umbra_fpu_get_xsave },
+	{ KVM_SET_XSAVE, VCPU, umbra_fpu_set_xsave },
+	{ KVM_ENABLE_CAP, VCPU, umbra_vcpu_enable_cap },
 	{ KVM_GET_MSRS, VCPU_LOADED, umbra_msrs_get },
 	{ KVM_SET_MSRS, VCPU_LOADED | UMBRA_LOCK_SRCU, umbra_msrs_set },
 	{ KVM_GET_CPUID2, VCPU | UMBRA_OUT_E2BIG, umbra_cpuid_get },

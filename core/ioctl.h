@@ -52,6 +52,14 @@ extern const struct file_operations umbra_vcpu_fops;
 /* caps.c */
 long umbra_check_extension(struct umbra_call *call);
 long umbra_vm_enable_cap(struct umbra_call *call);
+long umbra_vcpu_enable_cap(struct umbra_call *call);
+
+/* options.c */
+long umbra_vm_set_option(struct umbra_vm *vm, const struct kvm_enable_cap *cap);
+
+/* msr_filter.c */
+long umbra_msr_filter_set(struct umbra_call *call);
+void umbra_msr_filter_destroy(struct umbra_vm *vm);
 
 /* vapic.c */
 long umbra_vapic_set_addr(struct umbra_call *call);
@@ -95,6 +103,7 @@ long umbra_cpuid_get(struct umbra_call *call);
 /* msrs.c */
 long umbra_msrs_list(struct umbra_call *call);
 long umbra_msrs_feature_list(struct umbra_call *call);
+long umbra_msrs_get_features(struct umbra_call *call);
 long umbra_msrs_get(struct umbra_call *call);
 long umbra_msrs_set(struct umbra_call *call);
 
@@ -123,6 +132,8 @@ long umbra_vcpu_prefault(struct umbra_call *call);
 /* fpu.c */
 long umbra_fpu_get(struct umbra_call *call);
 long umbra_fpu_set(struct umbra_call *call);
+long umbra_fpu_get_xsave(struct umbra_call *call);
+long umbra_fpu_set_xsave(struct umbra_call *call);
 
 /* irq.c */
 long umbra_irq_create_irqchip(struct umbra_call *call);

@@ -5,6 +5,7 @@
 #include <linux/overflow.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
+#include <asm/msr-index.h>
 #include <umbra/vcpu.h>
 #include <umbra/vmx.h>
 #include "ioctl.h"
@@ -34,10 +35,35 @@ long umbra_msrs_list(struct umbra_call *call)
 	return copy_list(call, index, nr);
 }
 
-/* MSRs that tell what a vCPU could have: none is offered yet. */
+/* MSRs that tell what a vCPU could have, and the values of those. */
+static const struct {
+	u64 value;
+	u32 index;
+} features[] = {
+	{ UMBRA_UCODE_REV, MSR_IA32_UCODE_REV },
+};
+
 long umbra_msrs_feature_list(struct umbra_call *call)
 {
-	return copy_list(call, NULL, 0);
+	u32 index[ARRAY_SIZE(features)];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(features); i++)
+		index[i] = features[i].index;
+	return copy_list(call, index, ARRAY_SIZE(features));
+}
+
+static bool get_feature(struct kvm_msr_entry *entry)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(features); i++) {
+		if (features[i].index != entry->index)
+			continue;
+		entry->data = features[i].value;
+		return true;
+	}
+	return false;
 }
 
 static struct kvm_msr_entry *copy_entries(struct umbra_call *call)
@@ -62,6 +88,25 @@ long umbra_msrs_get(struct umbra_call *call)
 		return PTR_ERR(entry);
 	for (i = 0; i < msrs->nmsrs; i++)
 		if (umbra_vmx_get_msr(call->vcpu, entry[i].index, &entry[i].data, true))
+			break;
+	if (copy_to_user(user->entries, entry, msrs->nmsrs * sizeof(*entry)))
+		i = -EFAULT;
+	kfree(entry);
+	return i;
+}
+
+/* The same without a vCPU. */
+long umbra_msrs_get_features(struct umbra_call *call)
+{
+	const struct kvm_msrs *msrs = call->data;
+	struct kvm_msrs __user *user = umbra_call_user(call);
+	struct kvm_msr_entry *entry = copy_entries(call);
+	long i;
+
+	if (IS_ERR(entry))
+		return PTR_ERR(entry);
+	for (i = 0; i < msrs->nmsrs; i++)
+		if (!get_feature(&entry[i]))
 			break;
 	if (copy_to_user(user->entries, entry, msrs->nmsrs * sizeof(*entry)))
 		i = -EFAULT;

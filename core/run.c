@@ -13,6 +13,7 @@
 #include <umbra/vcpu.h>
 #include <umbra/vmx.h>
 #include "ring.h"
+#include "sync_regs.h"
 #include "vapic.h"
 
 /* What others asked for. Return: 1 to go on, 0 for an exit, -errno. */
@@ -30,6 +31,12 @@ static int handle_requests(struct umbra_vcpu *vcpu)
 		umbra_vmx_update_logging(vcpu);
 	if (test_and_clear_bit(UMBRA_REQ_MMU_RELOAD, &vcpu->requests))
 		vcpu->mmu.root = INVALID_PAGE;
+	if (test_and_clear_bit(UMBRA_REQ_MSR_FILTER, &vcpu->requests))
+		umbra_vmx_msr_filter_changed(vcpu);
+	if (test_and_clear_bit(UMBRA_REQ_CLOCK, &vcpu->requests))
+		umbra_pv_update_clock(vcpu);
+	if (test_and_clear_bit(UMBRA_REQ_STEAL, &vcpu->requests))
+		umbra_pv_update_steal(vcpu);
 	return 1;
 }
 
@@ -153,7 +160,10 @@ static int run_loaded(struct umbra_vcpu *vcpu)
 		umbra_vmx_request_window(vcpu);
 	r = finish_exit(vcpu);
 	if (r > 0) {
-		if (umbra_immediate_exit(run) || signal_pending(current))
+		/* The exit that was completed stays to be seen. */
+		if (umbra_immediate_exit(run))
+			r = -EINTR;
+		else if (signal_pending(current))
 			r = interrupted(vcpu);
 		else
 			r = run_loop(vcpu);
@@ -198,12 +208,20 @@ int umbra_vcpu_run(struct umbra_vcpu *vcpu)
 {
 	int r;
 
+	if (!umbra_sync_regs_valid(vcpu->run))
+		return -EINVAL;
 	note_thread(vcpu);
 	sigmask_set(vcpu);
 	umbra_vcpu_load(vcpu);
 	fpu_swap_kvm_fpstate(&vcpu->guest_fpu, true);
 	vcpu->stat.fpu_reload++;
-	r = run_loaded(vcpu);
+	if (vcpu->pv.steal)
+		umbra_make_request(vcpu, UMBRA_REQ_STEAL);
+	r = umbra_sync_regs_take(vcpu);
+	if (!r) {
+		r = run_loaded(vcpu);
+		umbra_sync_regs_give(vcpu);
+	}
 	fpu_swap_kvm_fpstate(&vcpu->guest_fpu, false);
 	umbra_vcpu_put(vcpu);
 	sigmask_restore(vcpu);

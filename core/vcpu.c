@@ -18,6 +18,8 @@ static void vcpu_sched_in(struct preempt_notifier *pn, int cpu)
 	struct umbra_vcpu *vcpu = container_of(pn, struct umbra_vcpu, pn);
 
 	WRITE_ONCE(vcpu->preempted, false);
+	if (vcpu->pv.steal)
+		set_bit(UMBRA_REQ_STEAL, &vcpu->requests);
 	umbra_vmx_vcpu_load(vcpu, cpu);
 }
 
@@ -152,7 +154,7 @@ static int vcpu_check_id(struct umbra_vm *vm, unsigned long id)
 {
 	unsigned int i;
 
-	if (id >= UMBRA_MAX_VCPU_ID || vm->nr_vcpus == UMBRA_MAX_VCPUS)
+	if (id >= (vm->opt.max_vcpu_id ?: UMBRA_MAX_VCPU_ID) || vm->nr_vcpus == UMBRA_MAX_VCPUS)
 		return -EINVAL;
 	for (i = 0; i < vm->nr_vcpus; i++)
 		if (vm->vcpu[i]->id == id)

@@ -3,7 +3,6 @@
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
 #include <linux/kvm.h>
-#include <linux/ktime.h>
 #include <linux/preempt.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -25,10 +24,10 @@ static struct umbra_vm *vm_alloc(void)
 	mutex_init(&vm->slots_lock);
 	INIT_LIST_HEAD(&vm->ioeventfds);
 	refcount_set(&vm->users, 1);
-	snprintf(vm->name, sizeof(vm->name), "umbra-%d", task_pid_nr(current));
+	snprintf(vm->name, sizeof(vm->name), "kvm-%d", task_pid_nr(current));
 	vm->mm = current->mm;
 	mmgrab(vm->mm);
-	vm->clock_offset = -(s64)ktime_get_boottime_ns();
+	umbra_clock_init(&vm->clock);
 	return vm;
 }
 
@@ -73,15 +72,19 @@ err_free:
 /* The last fd is gone: nobody runs, nobody can look anything up. */
 static void vm_destroy(struct umbra_vm *vm)
 {
-	unsigned int i;
+	unsigned int i, nr;
 
 	umbra_debugfs_remove(vm);
 	umbra_nx_leave(vm);
 	preempt_notifier_dec();
 	umbra_notifier_unregister(vm);
 	umbra_irqchip_quiesce(vm);
-	for (i = 0; i < vm->nr_vcpus; i++)
+	nr = vm->nr_vcpus;
+	/* What looks for other vCPUs while one goes finds none. */
+	vm->nr_vcpus = 0;
+	for (i = 0; i < nr; i++)
 		umbra_vcpu_destroy(vm->vcpu[i]);
+	umbra_msr_filter_destroy(vm);
 	umbra_irqchip_destroy(vm);
 	umbra_ioeventfd_destroy(vm);
 	umbra_mmu_destroy(&vm->mmu);

@@ -4,7 +4,7 @@
  * the VMCS: which CR4 and EFER bits exist, which instructions are on.
  */
 #include <linux/kvm.h>
-#include <asm/cpufeatures.h>
+#include <asm/cpufeature.h>
 #include <asm/msr-index.h>
 
 #include "vmx.h"
@@ -61,6 +61,23 @@ static bool guest_has(struct umbra_vcpu *vcpu, u32 leaf, int reg, unsigned int f
 	return entry && ((&entry->eax)[reg] & BIT(feature & 31));
 }
 
+bool vmx_cpuid_has_mwait(struct vmx_vcpu *vmx)
+{
+	return guest_has(&vmx->vcpu, 1, CPUID_ECX, X86_FEATURE_MWAIT);
+}
+
+void vmx_cpuid_set_mwait(struct vmx_vcpu *vmx, bool on)
+{
+	struct kvm_cpuid_entry2 *entry = umbra_vcpu_cpuid(&vmx->vcpu, 1, 0);
+
+	if (!entry)
+		return;
+	if (on)
+		entry->ecx |= BIT(X86_FEATURE_MWAIT & 31);
+	else
+		entry->ecx &= ~BIT(X86_FEATURE_MWAIT & 31);
+}
+
 /* A CR4 bit exists with the CPUID feature that brings it. */
 static const struct {
 	unsigned long bit;
@@ -82,11 +99,23 @@ static unsigned long cr4_allowed(struct umbra_vcpu *vcpu)
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(cr4_features); i++) {
-		if (guest_has(vcpu, cr4_features[i].leaf, cr4_features[i].reg,
-			      cr4_features[i].feature))
+		/* Before there is a CPUID, user space may set what could be in it. */
+		if (vcpu->nr_cpuid ? guest_has(vcpu, cr4_features[i].leaf, cr4_features[i].reg,
+					       cr4_features[i].feature) :
+				     boot_cpu_has(cr4_features[i].feature))
 			cr4 |= cr4_features[i].bit;
 	}
 	return cr4 & vmx_caps.cr4_fixed1;
+}
+
+bool umbra_vmx_has_rdtscp(void)
+{
+	return vmx_caps.cpu2 & SECONDARY_EXEC_ENABLE_RDTSCP;
+}
+
+bool umbra_vmx_has_invpcid(void)
+{
+	return vmx_caps.cpu2 & SECONDARY_EXEC_ENABLE_INVPCID;
 }
 
 /* Instructions that a control turns on for guests that know them. */

@@ -87,6 +87,8 @@ int vmx_handle_exception(struct vmx_vcpu *vmx)
 		return reflect(vmx, info);
 	case X86_TRAP_DB:
 		return handle_db(vmx, info);
+	case X86_TRAP_UD:
+		return vmx_handle_ud(vmx);
 	case X86_TRAP_AC:
 		return handle_ac(vmx, info);
 	case X86_TRAP_MC:

@@ -4,10 +4,11 @@
  * concern neither memory nor control registers nor events.
  */
 #include <linux/kvm.h>
-#include <linux/kvm_para.h>
 #include <linux/nospec.h>
 #include <asm/trapnr.h>
 #include <asm/vmx.h>
+
+#include <umbra/vm.h>
 
 #include "vmx.h"
 
@@ -81,13 +82,13 @@ static int handle_hlt(struct vmx_vcpu *vmx)
 	return VMX_EXIT_TO_USER;
 }
 
-/* No hypercall is offered; the guest is told so in the usual way. */
-static int handle_vmcall(struct vmx_vcpu *vmx)
+/* MONITOR and MWAIT do nothing, for guests, too, that were not offered them. */
+static int handle_mwait(struct vmx_vcpu *vmx)
 {
-	unsigned long ret = vmx_cpl(vmx) ? -KVM_EPERM : -KVM_ENOSYS;
+	u64 quirks = READ_ONCE(vmx->vcpu.vm->opt.quirks_off);
 
-	vmx->vcpu.stat.hypercalls++;
-	vmx->vcpu.regs[UMBRA_RAX] = vmx_in_long64(vmx) ? ret : (u32)ret;
+	if ((quirks & KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS) && !vmx_cpuid_has_mwait(vmx))
+		return inject_ud(vmx);
 	return skip(vmx);
 }
 
@@ -135,7 +136,7 @@ static int (*const handlers[])(struct vmx_vcpu *vmx) = {
 	[EXIT_REASON_INVD] = skip,
 	[EXIT_REASON_INVLPG] = vmx_handle_invlpg,
 	[EXIT_REASON_RDPMC] = inject_gp,
-	[EXIT_REASON_VMCALL] = handle_vmcall,
+	[EXIT_REASON_VMCALL] = vmx_handle_vmcall,
 	[EXIT_REASON_VMCLEAR] = inject_ud,
 	[EXIT_REASON_VMLAUNCH] = inject_ud,
 	[EXIT_REASON_VMPTRLD] = inject_ud,
@@ -152,8 +153,8 @@ static int (*const handlers[])(struct vmx_vcpu *vmx) = {
 	[EXIT_REASON_MSR_WRITE] = vmx_handle_wrmsr,
 	[EXIT_REASON_INVALID_STATE] = handle_invalid_state,
 	[EXIT_REASON_MSR_LOAD_FAIL] = handle_invalid_state,
-	[EXIT_REASON_MWAIT_INSTRUCTION] = skip,
-	[EXIT_REASON_MONITOR_INSTRUCTION] = skip,
+	[EXIT_REASON_MWAIT_INSTRUCTION] = handle_mwait,
+	[EXIT_REASON_MONITOR_INSTRUCTION] = handle_mwait,
 	[EXIT_REASON_PAUSE_INSTRUCTION] = vmx_handle_pause,
 	[EXIT_REASON_MCE_DURING_VMENTRY] = handle_invalid_state,
 	[EXIT_REASON_EPT_VIOLATION] = vmx_handle_ept_violation,

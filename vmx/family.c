@@ -28,8 +28,24 @@
 			 X86_CR4_SMAP | X86_CR4_PCIDE)
 #define CR0_HARMLESS	(X86_CR0_TS | X86_CR0_MP | X86_CR0_EM | X86_CR0_AM)
 
-/* #DB and #AC can be raised without end during their own delivery: they exit. */
-#define ALWAYS_INTERCEPTED	(BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC) | BIT(X86_TRAP_MC))
+/*
+ * #DB and #AC can be raised without end during their own delivery: they exit. #UD
+ * may be a hypercall of another CPU.
+ */
+#define ALWAYS_INTERCEPTED	(BIT(X86_TRAP_DB) | BIT(X86_TRAP_AC) | BIT(X86_TRAP_MC) | \
+				 BIT(X86_TRAP_UD))
+
+/* CR4 bits that the guest writes without an exit. */
+static unsigned long cr4_owned(struct vmx_vcpu *vmx)
+{
+	unsigned long owned = CR4_HARMLESS;
+
+	if (vmx->family != UMBRA_FAMILY_SHADOW)
+		owned |= CR4_PAGING;
+	if (!(vmx->vcpu.mmu.state.efer & EFER_LMA))
+		owned &= ~X86_CR4_PCIDE;
+	return owned & vmx->cr4_allowed;
+}
 
 /* The CR values for the CPU, made from those that the guest sees. */
 void vmx_family_write_crs(struct vmx_vcpu *vmx)
@@ -39,8 +55,12 @@ void vmx_family_write_crs(struct vmx_vcpu *vmx)
 	unsigned long cr0 = (s->cr0 & ~(X86_CR0_CD | X86_CR0_NW)) | X86_CR0_NE;
 	/* A machine check is the host's, whatever the guest wants: see reflect_to_host(). */
 	unsigned long cr4 = s->cr4 | X86_CR4_VMXE | (cr4_read_shadow() & X86_CR4_MCE);
+	unsigned long owned = cr4_owned(vmx);
 	u64 efer = s->efer;
 
+	/* User space may set it before long mode; VM entry wants it after. */
+	if (!(efer & EFER_LMA))
+		cr4 &= ~X86_CR4_PCIDE;
 	if (shadow) {
 		cr0 |= X86_CR0_WP;
 		cr4 &= ~(X86_CR4_PCIDE | X86_CR4_PKE);
@@ -51,6 +71,10 @@ void vmx_family_write_crs(struct vmx_vcpu *vmx)
 	vmcs_writel(GUEST_CR0, cr0);
 	vmcs_writel(CR4_READ_SHADOW, s->cr4);
 	vmcs_writel(GUEST_CR4, cr4);
+	if (owned != vmx->cr4_owned) {
+		vmx->cr4_owned = owned;
+		vmcs_writel(CR4_GUEST_HOST_MASK, ~owned);
+	}
 	vmcs_write64(GUEST_IA32_EFER, efer);
 	vmcs_write32(VM_ENTRY_CONTROLS,
 		     vmx_caps.entry | ((efer & EFER_LMA) ? VM_ENTRY_IA32E_MODE : 0));
@@ -84,17 +108,14 @@ void vmx_family_apply(struct vmx_vcpu *vmx)
 		vmx_cpu_ctl_set(vmx, cr3_exits);
 		exceptions |= BIT(X86_TRAP_PF);
 		vmx->cr0_owned = CR0_HARMLESS;
-		vmx->cr4_owned = CR4_HARMLESS & vmx->cr4_allowed;
 	} else {
 		vmx_cpu_ctl_clear(vmx, cr3_exits);
 		vmx->cr0_owned = CR0_HARMLESS | X86_CR0_WP;
-		vmx->cr4_owned = (CR4_HARMLESS | CR4_PAGING) & vmx->cr4_allowed;
 		vmcs_writel(GUEST_CR3, vmx->vcpu.mmu.state.cr3);
 		vmx_write_pdptrs(vmx);
 	}
 	vmcs_write32(EXCEPTION_BITMAP, exceptions);
 	vmcs_writel(CR0_GUEST_HOST_MASK, ~vmx->cr0_owned);
-	vmcs_writel(CR4_GUEST_HOST_MASK, ~vmx->cr4_owned);
 	vmx_family_write_crs(vmx);
 }
 

@@ -10,6 +10,9 @@
 #include <asm/msr.h>
 #include <asm/msr-index.h>
 #include <umbra/irqchip.h>
+#include <umbra/options.h>
+#include <umbra/pv.h>
+#include <umbra/vm.h>
 
 #include "vmx.h"
 
@@ -23,7 +26,10 @@ static const u32 msr_list[] = {
 	MSR_IA32_SYSENTER_EIP, MSR_IA32_CR_PAT, MSR_STAR, MSR_LSTAR, MSR_CSTAR,
 	MSR_SYSCALL_MASK, MSR_KERNEL_GS_BASE, MSR_FS_BASE, MSR_GS_BASE, MSR_EFER,
 	MSR_TSC_AUX, MSR_IA32_MISC_ENABLE, MSR_MTRRdefType, MSR_IA32_MCG_STATUS,
-	MSR_IA32_MCG_CTL,
+	MSR_IA32_MCG_CTL, MSR_IA32_TSC_ADJUST, MSR_PLATFORM_INFO, MSR_IA32_TSC_DEADLINE,
+	MSR_IA32_POWER_CTL,
+	MSR_KVM_WALL_CLOCK, MSR_KVM_SYSTEM_TIME, MSR_KVM_WALL_CLOCK_NEW,
+	MSR_KVM_SYSTEM_TIME_NEW, MSR_KVM_STEAL_TIME,
 };
 
 /* Read and written by the guest without an exit. */
@@ -38,24 +44,40 @@ const u32 *umbra_vmx_msr_list(unsigned int *nr)
 	return msr_list;
 }
 
-/* Four quarters of 1 KiB: read low, read high, write low, write high. */
-static void pass_through(struct vmx_vcpu *vmx, u32 msr)
+/*
+ * Let the guest at an MSR, unless user space filters it. The bitmap has four
+ * quarters of 1 KiB: read low, read high, write low, write high.
+ */
+static void pass_through(struct vmx_vcpu *vmx, u32 msr, u32 access)
 {
-	unsigned int base = msr >= 0xc0000000 ? 0x400 * 8 : 0;
+	unsigned int bit = (msr >= 0xc0000000 ? 0x400 * 8 : 0) + (msr & 0x1fff);
 
-	__clear_bit(base + (msr & 0x1fff), vmx->msr_bitmap);
-	__clear_bit(base + 0x800 * 8 + (msr & 0x1fff), vmx->msr_bitmap);
+	if (access == KVM_MSR_FILTER_WRITE)
+		bit += 0x800 * 8;
+	if (umbra_msr_allowed(vmx->vcpu.vm, msr, access))
+		__clear_bit(bit, vmx->msr_bitmap);
+	else
+		__set_bit(bit, vmx->msr_bitmap);
+}
+
+void umbra_vmx_msr_filter_changed(struct umbra_vcpu *vcpu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	int i, idx = srcu_read_lock(&vcpu->vm->mmu.srcu);
+
+	for (i = 0; i < ARRAY_SIZE(direct_msrs); i++) {
+		pass_through(vmx, direct_msrs[i], KVM_MSR_FILTER_READ);
+		pass_through(vmx, direct_msrs[i], KVM_MSR_FILTER_WRITE);
+	}
+	/* Reading the TSC is harmless, writing it is not. */
+	pass_through(vmx, MSR_IA32_TSC, KVM_MSR_FILTER_READ);
+	srcu_read_unlock(&vcpu->vm->mmu.srcu, idx);
 }
 
 void vmx_msr_bitmap_init(struct vmx_vcpu *vmx)
 {
-	int i;
-
 	memset(vmx->msr_bitmap, 0xff, PAGE_SIZE);
-	for (i = 0; i < ARRAY_SIZE(direct_msrs); i++)
-		pass_through(vmx, direct_msrs[i]);
-	/* Reading the TSC is harmless, writing it is not. */
-	__clear_bit(MSR_IA32_TSC, vmx->msr_bitmap);
+	umbra_vmx_msr_filter_changed(&vmx->vcpu);
 }
 
 /* The vCPU is loaded. */
@@ -131,10 +153,30 @@ static void set_kernel_gs(struct vmx_vcpu *vmx, u64 value)
 	preempt_enable();
 }
 
-static void set_tsc(struct vmx_vcpu *vmx, u64 value)
+static void set_tsc_offset(struct vmx_vcpu *vmx, u64 offset)
 {
-	vmx->tsc_offset = value - rdtsc();
-	vmcs_write64(TSC_OFFSET, vmx->tsc_offset);
+	vmx->tsc_offset = offset;
+	vmcs_write64(TSC_OFFSET, offset);
+	umbra_make_request(&vmx->vcpu, UMBRA_REQ_CLOCK);
+}
+
+/* By the guest it is an adjustment, by user space the time that others have, too. */
+static void set_tsc(struct vmx_vcpu *vmx, u64 value, bool host)
+{
+	u64 offset = value - rdtsc();
+
+	if (host)
+		offset = umbra_clock_tsc_offset(&vmx->vcpu.vm->clock, value);
+	else
+		vmx->tsc_adjust += offset - vmx->tsc_offset;
+	set_tsc_offset(vmx, offset);
+}
+
+static void set_tsc_adjust(struct vmx_vcpu *vmx, u64 value, bool host)
+{
+	if (!host)
+		set_tsc_offset(vmx, vmx->tsc_offset + value - vmx->tsc_adjust);
+	vmx->tsc_adjust = value;
 }
 
 /* Fixed-range and variable MTRRs: kept, without effect on the EPT memory type. */
@@ -153,16 +195,6 @@ static u64 *mtrr_slot(struct vmx_vcpu *vmx, u32 index)
 	default:
 		return NULL;
 	}
-}
-
-/*
- * The paravirtual MSRs are not offered and a guest's access faults, but QEMU
- * writes the reset value, zero, to some of them whatever CPUID says.
- */
-static bool is_pv_msr(u32 index)
-{
-	return index == MSR_KVM_WALL_CLOCK || index == MSR_KVM_SYSTEM_TIME ||
-	       (index >= MSR_KVM_WALL_CLOCK_NEW && index <= MSR_KVM_MIGRATION_CONTROL);
 }
 
 /* x2APIC registers and the deadline timer. */
@@ -196,7 +228,22 @@ static int get_plain(struct vmx_vcpu *vmx, u32 index, u64 *data, bool host)
 		*data = vmx->misc_enable;
 		return 0;
 	case MSR_IA32_UCODE_REV:
-		*data = 0x100000000ull;
+		*data = UMBRA_UCODE_REV;
+		return 0;
+	case MSR_IA32_TSC_ADJUST:
+		*data = vmx->tsc_adjust;
+		return 0;
+	case MSR_IA32_TSC_DEADLINE:
+		/* In the list, and there with a local APIC only. */
+		*data = 0;
+		return host ? 0 : -ENOENT;
+	case MSR_IA32_POWER_CTL:
+		*data = vmx->power_ctl;
+		return 0;
+	case MSR_PLATFORM_INFO:
+		if (!host && vmx->vcpu.vm->opt.no_platform_info)
+			return -EINVAL;
+		*data = vmx->platform_info;
 		return 0;
 	case MSR_IA32_PLATFORM_ID:
 	case MSR_IA32_EBL_CR_POWERON:
@@ -205,7 +252,7 @@ static int get_plain(struct vmx_vcpu *vmx, u32 index, u64 *data, bool host)
 		*data = 0;
 		return 0;
 	default:
-		return -EINVAL;
+		return umbra_pv_get_msr(&vmx->vcpu, index, data, host);
 	}
 }
 
@@ -249,10 +296,6 @@ int umbra_vmx_get_msr(struct umbra_vcpu *vcpu, u32 index, u64 *data, bool host)
 	default:
 		if (vcpu->lapic && is_lapic_msr(index))
 			return umbra_lapic_get_msr(vcpu, index, data);
-		if (host && is_pv_msr(index)) {
-			*data = 0;
-			return 0;
-		}
 		return get_plain(vmx, index, data, host);
 	}
 }
@@ -275,6 +318,18 @@ static int set_apic_base(struct vmx_vcpu *vmx, u64 data, bool host)
 	return umbra_lapic_write_base(&vmx->vcpu, data);
 }
 
+/* MWAIT comes and goes with its bit in CPUID, if user space wants it as CPUs do. */
+static int set_misc_enable(struct vmx_vcpu *vmx, u64 data)
+{
+	u64 quirks = READ_ONCE(vmx->vcpu.vm->opt.quirks_off);
+
+	if (((vmx->misc_enable ^ data) & MSR_IA32_MISC_ENABLE_MWAIT) &&
+	    (quirks & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT))
+		vmx_cpuid_set_mwait(vmx, data & MSR_IA32_MISC_ENABLE_MWAIT);
+	vmx->misc_enable = data;
+	return 0;
+}
+
 static int set_plain(struct vmx_vcpu *vmx, u32 index, u64 data, bool host)
 {
 	u64 *slot = mtrr_slot(vmx, index);
@@ -292,14 +347,28 @@ static int set_plain(struct vmx_vcpu *vmx, u32 index, u64 data, bool host)
 	case MSR_IA32_APICBASE:
 		return set_apic_base(vmx, data, host);
 	case MSR_IA32_MISC_ENABLE:
-		vmx->misc_enable = data;
-		return 0;
+		return set_misc_enable(vmx, data);
 	case MSR_IA32_UCODE_REV:
+		return 0;
+	case MSR_IA32_TSC_ADJUST:
+		set_tsc_adjust(vmx, data, host);
+		return 0;
+	case MSR_IA32_TSC_DEADLINE:
+		return host && !data ? 0 : -ENOENT;
+	case MSR_IA32_POWER_CTL:
+		vmx->power_ctl = data;
+		return 0;
+	case MSR_PLATFORM_INFO:
+		if (!host)
+			return -EINVAL;
+		vmx->platform_info = data;
 		return 0;
 	case MSR_IA32_DEBUGCTLMSR:
 		return data ? -EINVAL : 0;
 	default:
-		return vmx_mce_set_msr(vmx, index, data, host);
+		if (vmx_mce_msr(vmx, index, host))
+			return vmx_mce_set_msr(vmx, index, data, host);
+		return umbra_pv_set_msr(&vmx->vcpu, index, data, host);
 	}
 }
 
@@ -347,15 +416,13 @@ int umbra_vmx_set_msr(struct umbra_vcpu *vcpu, u32 index, u64 data, bool host)
 		vmcs_write64(GUEST_IA32_PAT, data);
 		return 0;
 	case MSR_IA32_TSC:
-		set_tsc(vmx, data);
+		set_tsc(vmx, data, host);
 		return 0;
 	default:
 		if (vcpu->lapic && is_lapic_msr(index)) {
 			vmx->event_pending = true;
 			return umbra_lapic_set_msr(vcpu, index, data);
 		}
-		if (host && is_pv_msr(index))
-			return data ? -EINVAL : 0;
 		return set_plain(vmx, index, data, host);
 	}
 }
@@ -374,17 +441,89 @@ int umbra_vmx_set_apic_base(struct umbra_vcpu *vcpu, u64 base)
 	return 0;
 }
 
-int vmx_handle_rdmsr(struct vmx_vcpu *vmx)
+/* User space has done the access, or refused it. */
+static int complete_msr(struct umbra_vcpu *vcpu)
 {
-	unsigned long *regs = vmx->vcpu.regs;
-	u64 data;
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
-	if (umbra_vmx_get_msr(&vmx->vcpu, regs[UMBRA_RCX], &data, false)) {
+	if (READ_ONCE(vcpu->run->msr.error))
+		vmx_queue_gp(vmx);
+	else
+		vmx_skip_insn(vmx);
+	return VMX_RESUME_GUEST;
+}
+
+static void set_edx_eax(struct vmx_vcpu *vmx, u64 data)
+{
+	vmx->vcpu.regs[UMBRA_RAX] = lower_32_bits(data);
+	vmx->vcpu.regs[UMBRA_RDX] = upper_32_bits(data);
+}
+
+static int complete_rdmsr(struct umbra_vcpu *vcpu)
+{
+	if (!READ_ONCE(vcpu->run->msr.error))
+		set_edx_eax(to_vmx(vcpu), READ_ONCE(vcpu->run->msr.data));
+	return complete_msr(vcpu);
+}
+
+/* Why an access failed, as user space is told. */
+static u32 exit_reason_of(int error)
+{
+	switch (error) {
+	case -EACCES:
+		return KVM_MSR_EXIT_REASON_FILTER;
+	case -ENOENT:
+		return KVM_MSR_EXIT_REASON_UNKNOWN;
+	default:
+		return KVM_MSR_EXIT_REASON_INVAL;
+	}
+}
+
+/* The access failed: a fault, unless user space wants to complete it. */
+static int refused(struct vmx_vcpu *vmx, int error, bool write, u64 data)
+{
+	struct umbra_vcpu *vcpu = &vmx->vcpu;
+	struct kvm_run *run = vcpu->run;
+	u32 reason = exit_reason_of(error);
+
+	if (!(READ_ONCE(vcpu->vm->opt.user_msr) & reason)) {
 		vmx_queue_gp(vmx);
 		return VMX_RESUME_GUEST;
 	}
-	regs[UMBRA_RAX] = lower_32_bits(data);
-	regs[UMBRA_RDX] = upper_32_bits(data);
+	run->exit_reason = write ? KVM_EXIT_X86_WRMSR : KVM_EXIT_X86_RDMSR;
+	memset(&run->msr, 0, sizeof(run->msr));
+	run->msr.reason = reason;
+	run->msr.index = vcpu->regs[UMBRA_RCX];
+	run->msr.data = data;
+	vcpu->complete = write ? complete_msr : complete_rdmsr;
+	return VMX_EXIT_TO_USER;
+}
+
+static bool filtered(struct vmx_vcpu *vmx, u32 access)
+{
+	struct umbra_vm *vm = vmx->vcpu.vm;
+	bool allowed;
+	int idx;
+
+	if (likely(!rcu_access_pointer(vm->msr_filter)))
+		return false;
+	idx = srcu_read_lock(&vm->mmu.srcu);
+	allowed = umbra_msr_allowed(vm, vmx->vcpu.regs[UMBRA_RCX], access);
+	srcu_read_unlock(&vm->mmu.srcu, idx);
+	return !allowed;
+}
+
+int vmx_handle_rdmsr(struct vmx_vcpu *vmx)
+{
+	u64 data;
+	int r;
+
+	if (filtered(vmx, KVM_MSR_FILTER_READ))
+		return refused(vmx, -EACCES, false, 0);
+	r = umbra_vmx_get_msr(&vmx->vcpu, vmx->vcpu.regs[UMBRA_RCX], &data, false);
+	if (r)
+		return refused(vmx, r, false, 0);
+	set_edx_eax(vmx, data);
 	vmx_skip_insn(vmx);
 	return VMX_RESUME_GUEST;
 }
@@ -393,10 +532,13 @@ int vmx_handle_wrmsr(struct vmx_vcpu *vmx)
 {
 	unsigned long *regs = vmx->vcpu.regs;
 	u64 data = (u32)regs[UMBRA_RAX] | (u64)regs[UMBRA_RDX] << 32;
+	int r;
 
-	if (umbra_vmx_set_msr(&vmx->vcpu, regs[UMBRA_RCX], data, false))
-		vmx_queue_gp(vmx);
-	else
-		vmx_skip_insn(vmx);
+	if (filtered(vmx, KVM_MSR_FILTER_WRITE))
+		return refused(vmx, -EACCES, true, data);
+	r = umbra_vmx_set_msr(&vmx->vcpu, regs[UMBRA_RCX], data, false);
+	if (r)
+		return refused(vmx, r, true, data);
+	vmx_skip_insn(vmx);
 	return VMX_RESUME_GUEST;
 }

@@ -145,8 +145,6 @@ static bool sregs_valid(struct vmx_vcpu *vmx, const struct kvm_sregs *in)
 	} else if ((in->efer & EFER_LMA) || in->cs.l) {
 		return false;
 	}
-	if ((in->cr4 & X86_CR4_PCIDE) && !(in->efer & EFER_LMA))
-		return false;
 	return !vmx_noncanonical(in->gdt.base) && !vmx_noncanonical(in->idt.base);
 }
 

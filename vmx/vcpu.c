@@ -7,6 +7,8 @@
 #include <linux/mutex.h>
 #include <linux/slab.h>
 #include <asm/msr.h>
+#include <umbra/pv.h>
+#include <umbra/vm.h>
 
 #include "vmx.h"
 
@@ -58,9 +60,9 @@ struct umbra_vcpu *umbra_vmx_vcpu_alloc(struct umbra_vm *vm)
 	vmx->vmcs->revision = vmx_caps.revision;
 	vmx->vmcs_pa = virt_to_phys(vmx->vmcs);
 	vmx->vmcs_cpu = -1;
-	vmx->tsc_offset = -rdtsc();
-	vmx_msr_bitmap_init(vmx);
+	vmx->tsc_offset = umbra_clock_tsc_offset(&vm->clock, 0);
 	vmx->vcpu.vm = vm;
+	vmx_msr_bitmap_init(vmx);
 	return &vmx->vcpu;
 
 err_bitmap:

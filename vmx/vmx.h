@@ -150,6 +150,9 @@ struct vmx_host_segs {
  * @dr6: guest DR6
  * @dr7: guest DR7
  * @tsc_offset: guest TSC - host TSC
+ * @tsc_adjust: MSR_IA32_TSC_ADJUST as the guest sees it
+ * @platform_info: MSR_PLATFORM_INFO likewise
+ * @power_ctl: MSR_IA32_POWER_CTL likewise, without effect
  * @misc_enable: MSR_IA32_MISC_ENABLE as the guest sees it
  * @mtrr_def_type: MSR_MTRRdefType, kept for the guest
  * @mtrr_fixed: fixed-range MTRRs, kept for the guest
@@ -212,7 +215,10 @@ struct vmx_vcpu {
 	unsigned long dr6;
 	unsigned long dr7;
 	u64 tsc_offset;
+	u64 tsc_adjust;
 	u64 misc_enable;
+	u64 platform_info;
+	u64 power_ctl;
 	u64 mtrr_def_type;
 	u64 mtrr_fixed[11];
 	u64 mtrr_var[2 * UMBRA_NR_MTRRS];
@@ -368,6 +374,8 @@ int vmx_exit_internal_error(struct vmx_vcpu *vmx, u32 suberror);
 /* cpuid.c */
 bool vmx_cpuid_emulate(struct vmx_vcpu *vmx);
 void vmx_cpuid_derive(struct vmx_vcpu *vmx);
+void vmx_cpuid_set_mwait(struct vmx_vcpu *vmx, bool on);
+bool vmx_cpuid_has_mwait(struct vmx_vcpu *vmx);
 
 /* cr.c */
 void vmx_set_cr0(struct vmx_vcpu *vmx, unsigned long cr0);
@@ -438,6 +446,10 @@ void vmx_pml_setup(struct vmx_vcpu *vmx);
 void vmx_set_logging(struct umbra_mmu *mmu);
 bool vmx_pml_drain(struct vmx_vcpu *vmx);
 int vmx_handle_pml_full(struct vmx_vcpu *vmx);
+
+/* hypercall.c */
+int vmx_handle_vmcall(struct vmx_vcpu *vmx);
+int vmx_handle_ud(struct vmx_vcpu *vmx);
 
 /* io.c */
 int vmx_handle_io(struct vmx_vcpu *vmx);

@@ -42,6 +42,9 @@ enum umbra_request {
 	UMBRA_REQ_TRIPLE_FAULT,
 	UMBRA_REQ_EVENT,
 	UMBRA_REQ_LOGGING,
+	UMBRA_REQ_CLOCK,
+	UMBRA_REQ_STEAL,
+	UMBRA_REQ_MSR_FILTER,
 };
 
 /* Bits of vcpu->signals: what other CPUs send to a vCPU with a local APIC. */
@@ -126,6 +129,7 @@ struct umbra_vcpu_stat {
  * @emu_error: -errno when memory that the instruction needs cannot be had
  * @complete: what the next KVM_RUN has to finish first, or NULL
  * @complete_rip: linear address of the instruction that @complete skips
+ * @pv: what a guest gets that knows it is one
  * @stat: counters
  */
 struct umbra_vcpu {
@@ -168,6 +172,7 @@ struct umbra_vcpu {
 	bool emu_tracked;
 	int (*complete)(struct umbra_vcpu *vcpu);
 	u64 complete_rip;
+	struct umbra_pv pv;
 
 	struct umbra_vcpu_stat stat;
 };

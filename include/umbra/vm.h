@@ -17,10 +17,13 @@
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include <umbra/mmu.h>
+#include <umbra/options.h>
+#include <umbra/pv.h>
 #include <umbra/types.h>
 
 struct dentry;
 struct umbra_irqchip;
+struct umbra_msr_filter;
 struct umbra_vcpu;
 
 /**
@@ -43,12 +46,14 @@ struct umbra_vcpu;
  *	readers without vm->lock use umbra_vm_irqchip()
  * @boot_cpu_id: L: id of the vCPU that is the boot processor; fixed with the first
  *	vCPU
- * @clock_offset: L: what the VM's clock is ahead of the host's boot time, in ns
+ * @clock: the VM's clock; its own lock
+ * @opt: L for writing: what user space chose
+ * @msr_filter: L for writing, mmu.srcu for reading: NULL lets everything pass
  * @ioeventfds: L for writing, RCU for reading
  * @nx_link: among all VMs, see core/nx.c, whose lock guards this and the next two
  * @nx_work: lets what was split for execution become large again
  * @nx_disabled: the VM may execute from large pages anyway
- * @name: C: for stats and the log, "umbra-PID"
+ * @name: C: for stats and the log, "kvm-PID", as clients expect
  * @debugfs: C: its directory there
  */
 struct umbra_vm {
@@ -66,7 +71,9 @@ struct umbra_vm {
 	u32 log_flags;
 	struct umbra_irqchip *irqchip;
 	u32 boot_cpu_id;
-	s64 clock_offset;
+	struct umbra_clock clock;
+	struct umbra_options opt;
+	struct umbra_msr_filter __rcu *msr_filter;
 	struct list_head ioeventfds;
 	struct list_head nx_link;
 	struct delayed_work nx_work;

@@ -13,6 +13,9 @@
 #include <umbra/mmu.h>
 #include <umbra/types.h>
 
+/* Guests that ask for the microcode's revision get one that needs no update. */
+#define UMBRA_UCODE_REV		0x100000000ull
+
 struct umbra_emu;
 struct umbra_emu_segment;
 struct umbra_vcpu;
@@ -65,6 +68,10 @@ void umbra_vmx_vcpu_reset(struct umbra_vcpu *vcpu);
  */
 void umbra_vmx_vcpu_load(struct umbra_vcpu *vcpu, int cpu);
 void umbra_vmx_vcpu_put(struct umbra_vcpu *vcpu);
+
+/* Can guests execute RDTSCP and INVPCID? */
+bool umbra_vmx_has_rdtscp(void);
+bool umbra_vmx_has_invpcid(void);
 
 /**
  * umbra_vmx_cpuid_changed() - vcpu->cpuid was replaced
@@ -150,11 +157,16 @@ void umbra_vmx_emu_segment(struct umbra_vcpu *vcpu, int seg, struct umbra_emu_se
  * umbra_vmx_get_msr() / umbra_vmx_set_msr() - one MSR
  * @host: user space asks, so that what RDMSR/WRMSR would refuse is allowed
  *
- * Return: 0, or -EINVAL for an unknown MSR or a value that the CPU would
+ * Return: 0, -ENOENT for an unknown MSR, -EINVAL for a value that the CPU would
  * refuse.
  */
 int umbra_vmx_get_msr(struct umbra_vcpu *vcpu, u32 index, u64 *data, bool host);
 int umbra_vmx_set_msr(struct umbra_vcpu *vcpu, u32 index, u64 data, bool host);
+
+/**
+ * umbra_vmx_msr_filter_changed() - intercept what the VM's filter denies
+ */
+void umbra_vmx_msr_filter_changed(struct umbra_vcpu *vcpu);
 
 /**
  * umbra_vmx_set_apic_base() - MSR_IA32_APICBASE, also from KVM_SET_SREGS
