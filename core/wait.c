@@ -130,16 +130,17 @@ static bool yield_to_vcpu(struct umbra_vcpu *vcpu)
 	return done;
 }
 
-void umbra_vcpu_yield(struct umbra_vcpu *vcpu)
+bool umbra_vcpu_yield(struct umbra_vcpu *vcpu)
 {
 	unsigned int i, nr = READ_ONCE(vcpu->vm->nr_vcpus);
 
 	/* The next ones in turn, so that each gets its share. */
 	for (i = 1; i < nr; i++) {
 		if (yield_to_vcpu(umbra_vm_vcpu(vcpu->vm, (vcpu->idx + i) % nr)))
-			return;
+			return true;
 	}
 	cond_resched();
+	return false;
 }
 
 u64 umbra_vcpu_guest_tsc(struct umbra_vcpu *vcpu)

@@ -22,14 +22,23 @@ MODULE_PARM_DESC(stay_us, "Longest stay in a guest in us, of vCPUs created from 
 
 /*
  * A loop is made of PAUSEs no farther apart than the gap, in TSC ticks; the
- * guest may wait in one for the window.
+ * guest may wait in one for the window, which grows while nobody waits for the CPU.
  */
-#define PAUSE_GAP	128
-#define PAUSE_WINDOW	4096
+#define PAUSE_GAP		128
+#define PAUSE_WINDOW		4096
+#define PAUSE_WINDOW_MAX	(PAUSE_WINDOW << 10)
 
 static u32 timer_of(u64 tsc)
 {
 	return clamp_t(u64, tsc >> vmx_caps.timer_shift, 1, U32_MAX);
+}
+
+static void set_window(struct vmx_vcpu *vmx, u32 window)
+{
+	if (window == vmx->pause_window)
+		return;
+	vmx->pause_window = window;
+	vmcs_write32(PLE_WINDOW, window);
 }
 
 /* The VMCS is current and its pin-based controls are set. */
@@ -39,7 +48,7 @@ void vmx_stay_setup(struct vmx_vcpu *vmx)
 
 	if (vmx_caps.cpu2 & SECONDARY_EXEC_PAUSE_LOOP_EXITING) {
 		vmcs_write32(PLE_GAP, PAUSE_GAP);
-		vmcs_write32(PLE_WINDOW, PAUSE_WINDOW);
+		set_window(vmx, PAUSE_WINDOW);
 	}
 	if (!vmx_caps.preemption_timer)
 		return;
@@ -69,6 +78,9 @@ void vmx_stay_limit(struct vmx_vcpu *vmx, u64 tsc)
 int vmx_handle_pause(struct vmx_vcpu *vmx)
 {
 	vmx_skip_insn(vmx);
-	umbra_vcpu_yield(&vmx->vcpu);
+	if (umbra_vcpu_yield(&vmx->vcpu))
+		set_window(vmx, PAUSE_WINDOW);
+	else
+		set_window(vmx, min_t(u32, vmx->pause_window * 2, PAUSE_WINDOW_MAX));
 	return VMX_RESUME_GUEST;
 }

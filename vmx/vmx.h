@@ -128,6 +128,7 @@ struct vmx_host_segs {
  *	would take its segments
  * @stay_timer: longest stay in the guest, in units of the preemption timer, or 0
  * @legal_poll: TSC ticks after which to look at them again
+ * @pause_window: how long the guest may wait in a loop of PAUSEs, in TSC ticks
  * @segs_set: user space set the segments since the family was chosen
  * @cr0_owned: CR0 bits that the guest writes without an exit
  * @cr4_owned: CR4 bits likewise
@@ -191,6 +192,7 @@ struct vmx_vcpu {
 	bool await_legal;
 	u32 stay_timer;
 	u32 legal_poll;
+	u32 pause_window;
 	bool segs_set;
 	unsigned long cr0_owned;
 	unsigned long cr4_owned;

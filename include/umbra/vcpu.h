@@ -223,8 +223,9 @@ int umbra_vcpu_wait(struct umbra_vcpu *vcpu);
  * umbra_vcpu_yield() - let another vCPU of the VM run, which the guest waits for
  *
  * Context: the vCPU's thread in KVM_RUN, loaded.
+ * Return: whether there was one that had lost its CPU.
  */
-void umbra_vcpu_yield(struct umbra_vcpu *vcpu);
+bool umbra_vcpu_yield(struct umbra_vcpu *vcpu);
 
 /**
  * umbra_vcpu_take_signals() - act on INIT, SIPI and NMI that have arrived
