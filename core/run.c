@@ -8,6 +8,7 @@
 #include <linux/kvm_host.h>
 #include <linux/sched/signal.h>
 #include <linux/signal.h>
+#include <linux/umbra.h>
 #include <umbra/compat.h>
 #include <umbra/irqchip.h>
 #include <umbra/vcpu.h>
@@ -147,8 +148,12 @@ static int run_loaded(struct umbra_vcpu *vcpu)
 	struct kvm_run *run = vcpu->run;
 	int r;
 
-	/* Not to be taken for the reason of an error. */
-	run->exit_reason = KVM_EXIT_UNKNOWN;
+	/*
+	 * Not to be taken for the reason of another error. Others stay: clients look
+	 * at them after a run with immediate_exit.
+	 */
+	if (READ_ONCE(run->exit_reason) == KVM_EXIT_MEMORY_FAULT)
+		run->exit_reason = KVM_EXIT_UNKNOWN;
 	if (!vcpu->lapic) {
 		u64 cr8 = READ_ONCE(run->cr8);
 

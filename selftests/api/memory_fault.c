@@ -155,7 +155,7 @@ TEST_F(fault, is_not_left_behind)
 	EXPECT_FAULT(machine_peek(&self->m, GPA, &value), EFAULT, GPA);
 	self->m.vcpu.run->immediate_exit = 1;
 	EXPECT_EQ(-EINTR, machine_peek(&self->m, GPA, &value));
-	EXPECT_EQ(KVM_EXIT_INTR, self->m.vcpu.run->exit_reason);
+	EXPECT_EQ(KVM_EXIT_UNKNOWN, self->m.vcpu.run->exit_reason);
 	self->m.vcpu.run->immediate_exit = 0;
 	EXPECT_FAULT(machine_peek(&self->m, GPA, &value), EFAULT, GPA);
 }

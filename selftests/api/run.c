@@ -131,6 +131,8 @@ TEST_F(run, immediate_exit_completes_first)
 	*(u8 *)io_data(self->run) = 0x3c;
 	self->run->immediate_exit = 1;
 	EXPECT_EQ(-EINTR, machine_run(&self->m));
+	/* Clients look at the exit after they have completed it. */
+	EXPECT_EQ(KVM_EXIT_IO, self->run->exit_reason);
 	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_GET_REGS, &regs));
 	EXPECT_EQ(MACHINE_CODE + 2, regs.rip);
 	EXPECT_EQ(0x3c, regs.rax & 0xff);
