@@ -136,7 +136,8 @@ static void add_hypervisor(struct umbra_cpuid_list *list)
 	memcpy(&entry->ecx, signature + 4, 4);
 	memcpy(&entry->edx, signature + 8, 4);
 	entry = add(list, HYPERVISOR + 1);
-	entry->eax = BIT(KVM_FEATURE_NOP_IO_DELAY) | BIT(KVM_FEATURE_PV_SCHED_YIELD);
+	entry->eax = BIT(KVM_FEATURE_NOP_IO_DELAY) | BIT(KVM_FEATURE_PV_EOI) |
+		     BIT(KVM_FEATURE_PV_SCHED_YIELD);
 	if (umbra_pv_has_clock())
 		entry->eax |= BIT(KVM_FEATURE_CLOCKSOURCE) | BIT(KVM_FEATURE_CLOCKSOURCE2) |
 			      BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT);

@@ -147,6 +147,8 @@ static int feature_of(u32 index)
 		return KVM_FEATURE_CLOCKSOURCE2;
 	case MSR_KVM_STEAL_TIME:
 		return umbra_pv_has_steal() ? KVM_FEATURE_STEAL_TIME : -1;
+	case MSR_KVM_PV_EOI_EN:
+		return KVM_FEATURE_PV_EOI;
 	default:
 		return -1;
 	}
@@ -179,6 +181,9 @@ int umbra_pv_get_msr(struct umbra_vcpu *vcpu, u32 index, u64 *data, bool host)
 	case MSR_KVM_STEAL_TIME:
 		*data = vcpu->pv.steal;
 		break;
+	case MSR_KVM_PV_EOI_EN:
+		*data = vcpu->pv.eoi;
+		break;
 	default:
 		*data = vcpu->pv.system_time;
 		break;
@@ -209,6 +214,12 @@ int umbra_pv_set_msr(struct umbra_vcpu *vcpu, u32 index, u64 data, bool host)
 		vcpu->pv.steal = data;
 		vcpu->pv.run_delay = current->sched_info.run_delay;
 		umbra_make_request(vcpu, UMBRA_REQ_STEAL);
+		break;
+	case MSR_KVM_PV_EOI_EN:
+		if (!vcpu->lapic && data)
+			return -EINVAL;
+		vcpu->pv.eoi = data;
+		vcpu->pv.eoi_armed = false;
 		break;
 	default:
 		vcpu->pv.system_time = data;

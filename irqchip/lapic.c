@@ -181,6 +181,21 @@ void umbra_lapic_eoi(struct umbra_lapic *lapic)
 		umbra_irqchip_eoi(lapic->chip, vector);
 }
 
+bool umbra_irq_needs_no_eoi(struct umbra_vcpu *vcpu, u8 vector)
+{
+	struct umbra_lapic *lapic = vcpu->lapic;
+
+	return highest(lapic, APIC_ISR) == vector && highest_irr(lapic) < 0 &&
+	       !test_bit(lapic_vector_bit(vector), lapic_vector_word(lapic, APIC_TMR, vector)) &&
+	       !test_bit(vector, lapic->chip->ioapic.eoi_vectors);
+}
+
+void umbra_irq_eoi(struct umbra_vcpu *vcpu)
+{
+	if (vcpu->lapic)
+		umbra_lapic_eoi(vcpu->lapic);
+}
+
 u64 umbra_lapic_get_cr8(struct umbra_vcpu *vcpu)
 {
 	return lapic_reg(vcpu->lapic, APIC_TASKPRI) >> 4 & 0xf;

@@ -11,6 +11,7 @@
 #include <asm/trapnr.h>
 
 #include <umbra/irqchip.h>
+#include <umbra/pv.h>
 
 #include "vmx.h"
 
@@ -159,6 +160,7 @@ static bool take_irq(struct vmx_vcpu *vmx)
 	vmx->ev.irq = true;
 	vmx->ev.irq_injected = false;
 	vmx->ev.irq_vector = vector;
+	umbra_pv_eoi_arm(&vmx->vcpu, vector);
 	return true;
 }
 

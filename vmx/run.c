@@ -259,5 +259,7 @@ int umbra_vmx_run_once(struct umbra_vcpu *vcpu)
 		return r;
 	if (unlikely(vmx->vectoring & VECTORING_INFO_VALID_MASK))
 		vmx_events_recover(vmx);
+	if (unlikely(vcpu->pv.eoi_armed))
+		umbra_pv_eoi_collect(vcpu);
 	return vmx_handle_exit(vmx);
 }

@@ -83,6 +83,17 @@ bool umbra_irq_pending(struct umbra_vcpu *vcpu);
 int umbra_irq_ack(struct umbra_vcpu *vcpu);
 
 /**
+ * umbra_irq_needs_no_eoi() - does nothing wait for the end of this interrupt?
+ * @vector: what umbra_irq_ack() returned
+ *
+ * True for an edge from the local APIC when no other interrupt is pending there.
+ */
+bool umbra_irq_needs_no_eoi(struct umbra_vcpu *vcpu, u8 vector);
+
+/* The guest ends the interrupt that it serves. */
+void umbra_irq_eoi(struct umbra_vcpu *vcpu);
+
+/**
  * umbra_irqchip_mmio() - an access to an in-kernel device at @gpa
  * @data: @len bytes, read or written
  *

@@ -37,6 +37,8 @@ struct umbra_clock {
  * @system_time: MSR_KVM_SYSTEM_TIME, address and enable bit
  * @wall_clock: MSR_KVM_WALL_CLOCK
  * @steal: MSR_KVM_STEAL_TIME, address and enable bit
+ * @eoi: MSR_KVM_PV_EOI_EN, address and enable bit
+ * @eoi_armed: the guest may end the interrupt in memory, see core/pv_eoi.c
  * @run_delay: of the thread, as far as the guest has been told
  */
 struct umbra_pv {
@@ -44,6 +46,8 @@ struct umbra_pv {
 	u64 system_time;
 	u64 wall_clock;
 	u64 steal;
+	u64 eoi;
+	bool eoi_armed;
 	u64 run_delay;
 };
 
@@ -91,5 +95,20 @@ int umbra_pv_set_msr(struct umbra_vcpu *vcpu, u32 index, u64 data, bool host);
 /* Bring the guest's pages up to date: UMBRA_REQ_CLOCK and UMBRA_REQ_STEAL. */
 void umbra_pv_update_clock(struct umbra_vcpu *vcpu);
 void umbra_pv_update_steal(struct umbra_vcpu *vcpu);
+
+/**
+ * umbra_pv_eoi_arm() - let the guest end an interrupt without an exit, if it can
+ * @vector: which is about to be delivered
+ *
+ * Context: the vCPU's thread, may not sleep.
+ */
+void umbra_pv_eoi_arm(struct umbra_vcpu *vcpu, u8 vector);
+
+/**
+ * umbra_pv_eoi_collect() - has it? To be called when vcpu->pv.eoi_armed is set
+ *
+ * Context: the vCPU's thread, after an exit.
+ */
+void umbra_pv_eoi_collect(struct umbra_vcpu *vcpu);
 
 #endif /* _UMBRA_PV_H */
