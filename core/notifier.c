@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The host's mm tells what happens to the memory behind the slots. Nothing here
- * sleeps, so that invalidations which must not block need no case of their own.
+ * sleeps, but for giving way to others in an invalidation that may block.
  *
  * An invalidation counts from start to end whether or not it meets a slot: a
  * slot that appears between the two is then covered as well.
@@ -75,6 +75,16 @@ static bool locked_range(struct umbra_mmu *mmu, hva_t start, hva_t end, slot_fn 
 	return any;
 }
 
+static bool unmap(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start, gfn_t end)
+{
+	return umbra_mmu_unmap_gfns(mmu, slot, start, end, false);
+}
+
+static bool unmap_slowly(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start, gfn_t end)
+{
+	return umbra_mmu_unmap_gfns(mmu, slot, start, end, true);
+}
+
 static int invalidate_range_start(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
 {
 	struct umbra_mmu *mmu = &notifier_to_vm(mn)->mmu;
@@ -85,7 +95,8 @@ static int invalidate_range_start(struct mmu_notifier *mn, const struct mmu_noti
 	write_lock(&mmu->lock);
 	/* Before unmapping: a fault that looked earlier must notice. */
 	umbra_mmu_invalidate_begin(mmu, range->start, range->end);
-	flush = call_ranges(mmu, range->start, range->end, umbra_mmu_unmap_gfns);
+	flush = call_ranges(mmu, range->start, range->end,
+			    mmu_notifier_range_blockable(range) ? unmap_slowly : unmap);
 	write_unlock(&mmu->lock);
 	/* The pages are reused as soon as the host's mm has its answer. */
 	if (flush)
@@ -134,7 +145,7 @@ static void release(struct mmu_notifier *mn, struct mm_struct *mm)
 {
 	struct umbra_mmu *mmu = &notifier_to_vm(mn)->mmu;
 
-	if (locked_range(mmu, 0, ULONG_MAX, umbra_mmu_unmap_gfns))
+	if (locked_range(mmu, 0, ULONG_MAX, unmap_slowly))
 		umbra_mmu_flush(mmu);
 }
 

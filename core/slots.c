@@ -32,16 +32,21 @@ struct umbra_memslot *umbra_gfn_to_slot(struct umbra_mmu *mmu, gfn_t gfn)
 /*
  * Wait until nobody uses a set that was replaced. Without a vCPU, of which
  * slots_lock keeps a first one from appearing, only the notifier looks at slots,
- * and does so with mmu->lock held: a grace period would cost ten times as much.
+ * with mmu->lock held, or during an invalidation: when there is none, that lock
+ * will do, and a grace period would cost ten times as much.
  */
 static void wait_for_readers(struct umbra_vm *vm)
 {
-	if (vm->nr_vcpus) {
-		synchronize_srcu_expedited(&vm->mmu.srcu);
-		return;
+	struct umbra_mmu *mmu = &vm->mmu;
+	bool readers = vm->nr_vcpus;
+
+	if (!readers) {
+		write_lock(&mmu->lock);
+		readers = mmu->invalidate_count;
+		write_unlock(&mmu->lock);
 	}
-	write_lock(&vm->mmu.lock);
-	write_unlock(&vm->mmu.lock);
+	if (readers)
+		synchronize_srcu_expedited(&mmu->srcu);
 }
 
 /*

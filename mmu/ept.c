@@ -504,13 +504,19 @@ static bool age_leaf(struct umbra_mmu *mmu, u64 *sptep)
 	return umbra_spte_clear(sptep, fmt->accessed, fmt->accessed);
 }
 
-bool umbra_ept_zap_leaves(struct umbra_mmu *mmu, gfn_t start, gfn_t end)
+gfn_t umbra_ept_zap_some(struct umbra_mmu *mmu, gfn_t start, gfn_t end)
 {
-	bool any = visit_all(mmu, start, end, zap_leaf, NULL);
+	unsigned int level;
+	u64 *sptep;
 
-	if (any)
+	lockdep_assert_held_write(&mmu->lock);
+	if (mmu->ept_root == INVALID_PAGE || start >= umbra_level_frames(fmt->levels + 1))
+		return end;
+	sptep = umbra_ept_find(mmu, start, 2, &level);
+	end = min_t(gfn_t, end, umbra_level_base(start, level) + umbra_level_frames(level));
+	if (umbra_spte_present(fmt, *sptep) && visit_all(mmu, start, end, zap_leaf, NULL))
 		umbra_tlb_debt(mmu);
-	return any;
+	return end;
 }
 
 bool umbra_ept_zap_tables(struct umbra_mmu *mmu, gfn_t start, gfn_t end,

@@ -84,8 +84,11 @@ void umbra_ept_zap_mmio(struct umbra_mmu *mmu);
  * large leaf that is not in the range as a whole is treated as if it were.
  */
 
-/* Remove leaves; tables stay. */
-bool umbra_ept_zap_leaves(struct umbra_mmu *mmu, gfn_t start, gfn_t end);
+/*
+ * Remove leaves; tables stay. Goes as far as one table of the lowest level, or one
+ * entry above it, reaches. Return: where to go on.
+ */
+gfn_t umbra_ept_zap_some(struct umbra_mmu *mmu, gfn_t start, gfn_t end);
 /* Remove leaves, and tables that lie in the range as a whole, into @dead. */
 bool umbra_ept_zap_tables(struct umbra_mmu *mmu, gfn_t start, gfn_t end,
 			  struct umbra_table_list *dead);

@@ -2,9 +2,14 @@
 /*
  * The host changes the mappings of guest memory: both families follow.
  */
+#include <linux/minmax.h>
+#include <linux/sched.h>
 #include "ept.h"
 #include "shadow.h"
 #include "tlb.h"
+
+/* Shadowed frames between two chances for others to have mmu_lock. */
+#define CHUNK	512
 
 void umbra_mmu_invalidate_begin(struct umbra_mmu *mmu, hva_t start, hva_t end)
 {
@@ -26,14 +31,36 @@ void umbra_mmu_invalidate_end(struct umbra_mmu *mmu)
 	WARN_ON_ONCE(--mmu->invalidate_count < 0);
 }
 
-bool umbra_mmu_unmap_gfns(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start,
-			  gfn_t end)
+/* Some frames from @start on, in both families. Return: where to go on. */
+static gfn_t unmap_some(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start, gfn_t end)
 {
 	gfn_t gfn;
 
-	umbra_ept_zap_leaves(mmu, start, end);
-	for (gfn = start; slot->rmap && gfn < end; gfn++)
+	if (!slot->rmap)
+		return umbra_ept_zap_some(mmu, start, end);
+	end = min_t(gfn_t, end, start + CHUNK);
+	for (gfn = start; gfn < end; )
+		gfn = umbra_ept_zap_some(mmu, gfn, end);
+	for (gfn = start; gfn < end; gfn++)
 		umbra_shadow_drop_all(mmu, umbra_slot_rmap(slot, gfn));
+	return end;
+}
+
+bool umbra_mmu_unmap_gfns(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start,
+			  gfn_t end, bool may_yield)
+{
+	bool retiring = mmu->retiring == slot;
+	gfn_t gfn = start;
+
+	lockdep_assert_held_write(&mmu->lock);
+	while (gfn < end) {
+		gfn = unmap_some(mmu, slot, gfn, end);
+		if (!may_yield || !cond_resched_rwlock_write(&mmu->lock))
+			continue;
+		/* Its deletion may have come to an end meanwhile, and @slot with it. */
+		if (retiring && mmu->retiring != slot)
+			break;
+	}
 	/* An entry may have gone earlier, with its debt still open. */
 	return umbra_tlb_owing(mmu);
 }

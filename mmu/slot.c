@@ -16,6 +16,9 @@
 /* Frames that are worked on before others may have mmu_lock. */
 #define CHUNK	64
 
+/* Frames whose arrays are looked through before others may have the CPU. */
+#define FREE_CHUNK	65536
+
 static struct umbra_memslots *published(struct umbra_mmu *mmu)
 {
 	/* Guarded by srcu or by slots_lock, which mmu/ cannot name. */
@@ -70,9 +73,12 @@ void umbra_mmu_slot_free(struct umbra_memslot *slot)
 	if (!slot->rmap)
 		return;
 	/* Chains are left only when the whole VM goes. */
-	for (i = 0; i < slot->npages; i++)
+	for (i = 0; i < slot->npages; i++) {
 		if (slot->rmap[i].val)
 			umbra_rmap_clear(&slot->rmap[i]);
+		if (i % FREE_CHUNK == 0)
+			cond_resched();
+	}
 	kvfree(slot->rmap);
 	kvfree(slot->track);
 	slot->rmap = NULL;

@@ -677,13 +677,16 @@ void umbra_mmu_invalidate_end(struct umbra_mmu *mmu);
 
 /**
  * umbra_mmu_unmap_gfns() - the host takes pages away
+ * @may_yield: give mmu->lock up now and then for those who wait. Faults in the
+ *	range are kept off by umbra_mmu_invalidate_begin(), the slot is kept by
+ *	mmu->srcu, or is watched when it is @mmu->retiring
  *
  * Return: true when something was removed, now or before without a flush; the
  * caller pays the debt with umbra_mmu_flush() before it returns to the host's
  * mm.
  */
 bool umbra_mmu_unmap_gfns(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start,
-			  gfn_t end);
+			  gfn_t end, bool may_yield);
 
 /**
  * umbra_mmu_age_gfns() - test, and with @clear clear, the accessed state

@@ -388,6 +388,11 @@ static bool visit_slots(unsigned int page, unsigned int nr, slot_fn fn)
 	return any;
 }
 
+static bool unmap(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start, gfn_t end)
+{
+	return umbra_mmu_unmap_gfns(mmu, slot, start, end, true);
+}
+
 static void invalidate_start(unsigned int page, unsigned int nr)
 {
 	struct umbra_mmu *mmu = &machine.mmu;
@@ -396,7 +401,7 @@ static void invalidate_start(unsigned int page, unsigned int nr)
 
 	write_lock(&mmu->lock);
 	umbra_mmu_invalidate_begin(mmu, (hva_t)ram[page], (hva_t)ram[page + nr]);
-	flush = visit_slots(page, nr, umbra_mmu_unmap_gfns);
+	flush = visit_slots(page, nr, unmap);
 	write_unlock(&mmu->lock);
 	if (flush)
 		umbra_mmu_flush(mmu);
