@@ -8,6 +8,7 @@
  */
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
+#include <umbra/trace.h>
 #include <umbra/vm.h>
 #include "ioctl.h"
 
@@ -91,6 +92,7 @@ static int invalidate_range_start(struct mmu_notifier *mn, const struct mmu_noti
 	bool flush;
 	int idx;
 
+	trace_umbra_unmap_hva_range(range->start, range->end);
 	idx = srcu_read_lock(&mmu->srcu);
 	write_lock(&mmu->lock);
 	/* Before unmapping: a fault that looked earlier must notice. */
@@ -118,8 +120,10 @@ static int clear_flush_young(struct mmu_notifier *mn, struct mm_struct *mm,
 			     unsigned long start, unsigned long end)
 {
 	struct umbra_mmu *mmu = &notifier_to_vm(mn)->mmu;
-	bool young = locked_range(mmu, start, end, clear_age);
+	bool young;
 
+	trace_umbra_age_hva(start, end);
+	young = locked_range(mmu, start, end, clear_age);
 	if (young)
 		umbra_mmu_flush(mmu);
 	return young;
@@ -129,11 +133,13 @@ static int clear_flush_young(struct mmu_notifier *mn, struct mm_struct *mm,
 static int clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
 		       unsigned long start, unsigned long end)
 {
+	trace_umbra_age_hva(start, end);
 	return locked_range(&notifier_to_vm(mn)->mmu, start, end, clear_age);
 }
 
 static int test_young(struct mmu_notifier *mn, struct mm_struct *mm, unsigned long address)
 {
+	trace_umbra_test_age_hva(address, address + 1);
 	return locked_range(&notifier_to_vm(mn)->mmu, address, address + 1, test_age);
 }
 

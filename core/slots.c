@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 #include <linux/srcu.h>
 #include <linux/uaccess.h>
+#include <umbra/trace.h>
 #include <umbra/vm.h>
 #include "core.h"
 #include "ioctl.h"
@@ -50,7 +51,7 @@ static void wait_for_readers(struct umbra_vm *vm)
 }
 
 /*
- * Publish the set with @add in place of @drop; both may be NULL. When it returns
+ * Publish the set with @add in place of @drop; one may be NULL. When it returns
  * no reader has @drop any more, and both sets are the same.
  */
 static void set_publish(struct umbra_vm *vm, struct umbra_memslot *drop,
@@ -58,7 +59,9 @@ static void set_publish(struct umbra_vm *vm, struct umbra_memslot *drop,
 {
 	struct umbra_memslots *old = umbra_memslots_current(&vm->mmu);
 	struct umbra_memslots *new = &vm->slot_set[!old->index];
+	const struct umbra_memslot *slot = add ?: drop;
 
+	trace_umbra_slot(slot->id, slot->flags, slot->base_gfn, add ? add->npages : 0, slot->hva);
 	umbra_memslots_replace(new, drop, add);
 	new->generation = old->generation + 1;
 	new->mmio_gen = umbra_mmio_gen_next(old->mmio_gen, drop, add);
@@ -172,6 +175,7 @@ static void slot_remove(struct umbra_vm *vm, struct umbra_memslot *old)
 {
 	umbra_mmu_slot_retire(&vm->mmu, old);
 	set_publish(vm, old, NULL);
+	trace_umbra_zap(old->base_gfn, old->base_gfn + old->npages);
 	umbra_mmu_zap_gfns(&vm->mmu, old, old->base_gfn, old->base_gfn + old->npages);
 	if (umbra_memslot_logged(old))
 		umbra_mmu_log_end(&vm->mmu);

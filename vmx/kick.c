@@ -7,6 +7,7 @@
 #include <linux/percpu.h>
 #include <linux/smp.h>
 
+#include <umbra/trace.h>
 #include "vmx.h"
 
 static DEFINE_PER_CPU(cpumask_var_t, kick_mask);
@@ -59,6 +60,7 @@ static void kick_all(struct umbra_mmu *mmu)
 		if (smp_load_acquire(&vcpu->mode) == UMBRA_IN_GUEST && cpu >= 0 && cpu != me)
 			__cpumask_set_cpu(cpu, mask);
 	}
+	trace_umbra_tlb_flush(atomic64_read(&mmu->tlb_gen), cpumask_weight(mask));
 	if (!cpumask_empty(mask))
 		smp_call_function_many(mask, nothing, NULL, true);
 	put_cpu();

@@ -7,6 +7,7 @@
 #include <umbra/emulation.h>
 #include <asm/trapnr.h>
 
+#include <umbra/trace.h>
 #include "vmx.h"
 
 /* Exit qualification of an EPT violation. */
@@ -101,6 +102,7 @@ static int emulate_fault(struct vmx_vcpu *vmx, const struct umbra_fault *fault)
 /* What a fault came to; mmu->srcu is held. */
 static int finish_fault(struct vmx_vcpu *vmx, const struct umbra_fault *fault, int r)
 {
+	trace_umbra_page_fault(vmx->vcpu.id, fault->addr, fault->gpa, fault->access, r);
 	switch (r) {
 	case UMBRA_FAULT_FIXED:
 	case UMBRA_FAULT_SPURIOUS:

@@ -14,6 +14,7 @@
 #include <asm/tlbflush.h>
 #include <asm/trapnr.h>
 
+#include <umbra/trace.h>
 #include "vmx.h"
 
 #define DR7_ENABLED	0xfful
@@ -147,10 +148,27 @@ static __always_inline void read_exit(struct vmx_vcpu *vmx)
 	vmx->vectoring = vmcs_read32(IDT_VECTORING_INFO_FIELD);
 }
 
-/* An exit that needs neither interrupts nor memory: handled at once. */
+/*
+ * The exit that needs neither interrupts nor memory, and is handled at once. None is
+ * while exits are traced: asking here whether they are would cost each exit more.
+ * Read anew after each entry, since that is an asm statement that may change memory.
+ */
+static u32 fast_exit __read_mostly = EXIT_REASON_CPUID;
+
+int umbra_vmx_trace_exits(void)
+{
+	WRITE_ONCE(fast_exit, ~0u);
+	return 0;
+}
+
+void umbra_vmx_untrace_exits(void)
+{
+	WRITE_ONCE(fast_exit, EXIT_REASON_CPUID);
+}
+
 static __always_inline bool is_fast(struct vmx_vcpu *vmx)
 {
-	return vmx->exit_reason == EXIT_REASON_CPUID &&
+	return vmx->exit_reason == fast_exit &&
 	       !(vmx->vectoring & VECTORING_INFO_VALID_MASK);
 }
 
@@ -215,6 +233,14 @@ static __always_inline void reflect_to_host(struct vmx_vcpu *vmx)
 		asm volatile("int $18");
 }
 
+static noinline void trace_exit(struct vmx_vcpu *vmx)
+{
+	bool failed = vmx->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY;
+
+	trace_umbra_exit(vmx->vcpu.id, vmx->exit_reason, failed ? 0 : vmx_rip(vmx),
+			 failed ? 0 : vmcs_readl(EXIT_QUALIFICATION), vmx->vectoring);
+}
+
 int umbra_vmx_run_once(struct umbra_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
@@ -238,9 +264,14 @@ int umbra_vmx_run_once(struct umbra_vcpu *vcpu)
 	if (test_thread_flag(TIF_NEED_FPU_LOAD))
 		switch_fpu_return();
 	vtime_account_guest_enter();
+	if (trace_umbra_entry_enabled())
+		trace_umbra_entry(vcpu->id, vmx_rip(vmx));
 	r = run_guest(vmx);
-	if (r < 0)
+	if (r < 0) {
+		if (trace_umbra_exit_enabled())
+			trace_exit(vmx);
 		reflect_to_host(vmx);
+	}
 	if (unlikely(vmx->dr7 & DR7_ENABLED) || unlikely(hw_breakpoint_active()))
 		vmx_debug_unload(vmx);
 	/*
