@@ -3,14 +3,9 @@
  * A guest that writes without pause while slots, host memory and the dirty log
  * change under it. With two CPUs the races are real.
  */
-#include <errno.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
+#include <string.h>
 #include <sys/mman.h>
-#include <sys/time.h>
-#include <time.h>
-#include "api.h"
+#include "runner.h"
 #include <kselftest_harness.h>
 
 #define SLOT		9
@@ -18,30 +13,15 @@
 #define NR_PAGES	64
 #define RUN_MS		400
 
-struct runner {
-	struct machine *m;
-	pthread_t thread;
-	atomic_bool stop;
-	long error;
-};
-
 FIXTURE(stress) {
 	struct machine m;
 	struct runner runner;
 	u8 *mem;
 };
 
-static void on_signal(int sig)
-{
-}
-
 FIXTURE_SETUP(stress)
 {
-	struct sigaction action = { .sa_handler = on_signal };
-
-	ASSERT_EQ(0, sigaction(SIGUSR1, &action, NULL));
 	ASSERT_EQ(0, machine_start(&self->m, true));
-	self->runner.m = &self->m;
 	self->mem = api_pages(NR_PAGES);
 	ASSERT_NE(NULL, self->mem);
 	/*
@@ -58,53 +38,13 @@ FIXTURE_TEARDOWN(stress)
 	machine_stop(&self->m);
 }
 
-/* Run until told to stop. Signals, holes and missing memory are expected. */
-static void *guest_thread(void *arg)
-{
-	struct runner *runner = arg;
-	struct kvm_run *run = runner->m->vcpu.run;
-	long ret;
-
-	do {
-		ret = machine_run(runner->m);
-		if (ret && ret != -EINTR && ret != -EFAULT)
-			runner->error = ret;
-		if (!ret && run->exit_reason != KVM_EXIT_MMIO)
-			runner->error = 1000 + run->exit_reason;
-	} while (!runner->error && !atomic_load(&runner->stop));
-	return NULL;
-}
-
-static void begin(struct __test_metadata *_metadata, struct runner *runner)
-{
-	ASSERT_EQ(0, pthread_create(&runner->thread, NULL, guest_thread, runner));
-}
-
-static void end(struct __test_metadata *_metadata, struct runner *runner)
-{
-	atomic_store(&runner->stop, true);
-	while (pthread_tryjoin_np(runner->thread, NULL) == EBUSY) {
-		pthread_kill(runner->thread, SIGUSR1);
-		usleep(10000);
-	}
-	EXPECT_EQ(0, runner->error);
-}
-
-static u64 now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
-}
-
 TEST_F(stress, slots_come_and_go)
 {
 	u64 until = now_ms() + RUN_MS;
 	int vm = self->m.vm.fd;
 
 	ASSERT_EQ(0, api_slot(vm, SLOT, 0, GPA, NR_PAGES * PAGE, self->mem));
-	begin(_metadata, &self->runner);
+	ASSERT_EQ(0, runner_begin(&self->runner, &self->m.vcpu));
 	while (now_ms() < until) {
 		EXPECT_EQ(0, api_slot(vm, SLOT, 0, GPA + 8 * PAGE, NR_PAGES * PAGE, self->mem));
 		usleep(500);
@@ -116,10 +56,79 @@ TEST_F(stress, slots_come_and_go)
 		EXPECT_EQ(0, api_slot(vm, SLOT, 0, GPA, NR_PAGES * PAGE, self->mem));
 		usleep(500);
 	}
-	end(_metadata, &self->runner);
+	EXPECT_EQ(0, runner_end(&self->runner));
 	/* All is as it was: the guest can write again. */
 	ASSERT_EQ(KVM_EXIT_HLT, machine_poke(&self->m, GPA + 1, 0x5a));
 	EXPECT_EQ(0x5a, self->mem[1]);
+}
+
+#define PIECE		4		/* pages of a slot */
+#define PIECES		(NR_PAGES / PIECE)
+
+/* Where a piece is: nowhere, in its place, or beyond the end. */
+enum { AWAY, HOME, MOVED };
+
+static long place(int vm, unsigned int piece, int where, u32 flags, u8 *mem)
+{
+	u64 gpa = GPA + (piece + (where == MOVED ? PIECES : 0)) * PIECE * PAGE;
+
+	return api_slot(vm, SLOT + piece, flags, gpa, where == AWAY ? 0 : PIECE * PAGE,
+			mem + piece * PIECE * PAGE);
+}
+
+/* What no slot has must stand still, whatever the guests know of it. */
+static bool stands_still(const u8 *mem)
+{
+	u8 before[PIECE * PAGE];
+
+	memcpy(before, mem, sizeof(before));
+	usleep(300);
+	return !memcmp(before, mem, sizeof(before));
+}
+
+/* Sixteen slots, each anywhere at any time, and two vCPUs that write to them. */
+TEST_F(stress, slots_at_random)
+{
+	u64 until = now_ms() + 2 * RUN_MS;
+	int vm = self->m.vm.fd, where[PIECES];
+	u32 seed = 1, changes = 0, i;
+	struct runner second = {};
+	struct uvmm_vcpu vcpu;
+
+	ASSERT_EQ(0, uvmm_vcpu_create(&vcpu, &self->m.vm, 1));
+	ASSERT_EQ(0, uvmm_start_long(&vcpu, MACHINE_CODE, MACHINE_STACK, 0));
+	for (i = 0; i < PIECES; i++) {
+		where[i] = HOME;
+		ASSERT_EQ(0, place(vm, i, HOME, 0, self->mem));
+	}
+	ASSERT_EQ(0, runner_begin(&self->runner, &self->m.vcpu));
+	ASSERT_EQ(0, runner_begin(&second, &vcpu));
+	for (; now_ms() < until; changes++) {
+		u32 flags;
+
+		seed = seed * 1103515245 + 12345;
+		i = seed >> 16 & (PIECES - 1);
+		flags = seed >> 22 & 1 ? KVM_MEM_LOG_DIRTY_PAGES : 0;
+		if (where[i] == AWAY || (seed >> 24) % 3) {
+			where[i] = seed >> 28 & 1 ? HOME : MOVED;
+			ASSERT_EQ(0, place(vm, i, where[i], flags, self->mem));
+		} else {
+			where[i] = AWAY;
+			ASSERT_EQ(0, place(vm, i, AWAY, 0, self->mem));
+			EXPECT_TRUE(stands_still(self->mem + i * PIECE * PAGE)) {
+				TH_LOG("written to after change %u", changes);
+			}
+		}
+	}
+	EXPECT_EQ(0, runner_end(&self->runner));
+	EXPECT_EQ(0, runner_end(&second));
+	EXPECT_LT(10, changes);
+	for (i = 0; i < PIECES; i++) {
+		ASSERT_EQ(0, place(vm, i, HOME, 0, self->mem));
+		ASSERT_EQ(KVM_EXIT_HLT, machine_poke(&self->m, GPA + i * PIECE * PAGE + 8, i));
+		EXPECT_EQ(i, self->mem[i * PIECE * PAGE + 8]);
+	}
+	uvmm_vcpu_destroy(&vcpu);
 }
 
 TEST_F(stress, memory_comes_and_goes)
@@ -128,7 +137,7 @@ TEST_F(stress, memory_comes_and_goes)
 	unsigned int i = 0;
 
 	ASSERT_EQ(0, api_slot(self->m.vm.fd, SLOT, 0, GPA, NR_PAGES * PAGE, self->mem));
-	begin(_metadata, &self->runner);
+	ASSERT_EQ(0, runner_begin(&self->runner, &self->m.vcpu));
 	while (now_ms() < until) {
 		u8 *page = self->mem + i++ % NR_PAGES * PAGE;
 
@@ -138,7 +147,7 @@ TEST_F(stress, memory_comes_and_goes)
 		EXPECT_EQ(page, mmap(page, PAGE, PROT_READ | PROT_WRITE,
 				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
 	}
-	end(_metadata, &self->runner);
+	EXPECT_EQ(0, runner_end(&self->runner));
 	for (i = 0; i < NR_PAGES; i++) {
 		u8 value = 0;
 
@@ -154,7 +163,7 @@ TEST_F(stress, forked_memory_stays_apart)
 	u64 until = now_ms() + RUN_MS;
 
 	ASSERT_EQ(0, api_slot(self->m.vm.fd, SLOT, 0, GPA, NR_PAGES * PAGE, self->mem));
-	begin(_metadata, &self->runner);
+	ASSERT_EQ(0, runner_begin(&self->runner, &self->m.vcpu));
 	while (now_ms() < until) {
 		pid_t child = fork();
 
@@ -177,7 +186,7 @@ TEST_F(stress, forked_memory_stays_apart)
 		ASSERT_LT(0, child);
 		EXPECT_EQ(0, api_wait(child));
 	}
-	end(_metadata, &self->runner);
+	EXPECT_EQ(0, runner_end(&self->runner));
 }
 
 /* As a live migration does it: copies of dirty pages only, the same in the end. */
@@ -190,7 +199,7 @@ TEST_F(stress, dirty_log_misses_nothing)
 
 	ASSERT_EQ(0, api_slot(self->m.vm.fd, SLOT, KVM_MEM_LOG_DIRTY_PAGES, GPA,
 			      NR_PAGES * PAGE, self->mem));
-	begin(_metadata, &self->runner);
+	ASSERT_EQ(0, runner_begin(&self->runner, &self->m.vcpu));
 	while (now_ms() < until) {
 		ASSERT_EQ(0, TRY(self->m.vm.fd, KVM_GET_DIRTY_LOG, &log));
 		for (i = 0; i < NR_PAGES; i++)
@@ -203,7 +212,7 @@ TEST_F(stress, dirty_log_misses_nothing)
 		if (rounds % 4 == 2)
 			mprotect(self->mem, 8 * PAGE, PROT_READ | PROT_WRITE);
 	}
-	end(_metadata, &self->runner);
+	EXPECT_EQ(0, runner_end(&self->runner));
 	ASSERT_EQ(0, TRY(self->m.vm.fd, KVM_GET_DIRTY_LOG, &log));
 	for (i = 0; i < NR_PAGES; i++) {
 		if (bitmap >> i & 1)

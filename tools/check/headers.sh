@@ -79,6 +79,7 @@ done
 mapfile -t list < <(headers selftests/unit)
 for header in "${list[@]}"; do
 	tap_check "$header in the unit tests" user_header "$header" \
-		-I "$(cut -d / -f 1-3 <<<"$header")/include" -I selftests/unit/include -I include -I .
+		-I "$(cut -d / -f 1-3 <<<"$header")/include" -I selftests/unit/include -I include -I . \
+		-I build/linux-source
 done
 tap_end

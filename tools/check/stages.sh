@@ -4,7 +4,7 @@
 
 build_stages="build_6_1 build_6_12 build_debug build_programs build_linux"
 test_stages="linux guests_2cpus guests_1cpu host life statistics api_ept api_shadow huge
-	hotplug suspend perf
+	races hotplug suspend perf
 	guests_debug guests_6_12 unit fuzz style headers_6_1 headers_6_12 sparse_6_1
 	sparse_6_12 docs files"
 closing_stages="checksums"
@@ -91,6 +91,13 @@ stage_huge()
 {
 	in_host -m 3072 -a "hugepagesz=1G hugepages=1" -f "$top/build/api" -- \
 		"$here/host/huge.sh" "$top/build/api/huge"
+}
+
+# What races only where there are two CPUs; and two nodes, to move pages between.
+stage_races()
+{
+	in_host -c 2 -m 768 -a numa=fake=2 -f "$top/build/api" -- "$here/host/api.sh" \
+		"$top/build/api" both stress host_memory
 }
 
 stage_guests_1cpu()
