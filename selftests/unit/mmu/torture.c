@@ -33,8 +33,6 @@ bool sim_ept_ad, sim_mmio, sim_pml;
 static u64 seed = 1, steps = 5000000, audit_every = 50;
 static bool trace, in_step, interfering;
 static gfn_t table[NR_TABLES];
-/* All vCPUs of a VM have the same CPUID: shadow pages are shared among them. */
-static bool gbpages;
 
 void violation(const char *format, ...)
 {
@@ -87,7 +85,10 @@ static u64 random_entry(void)
 	if (chance(8))
 		entry |= BIT_ULL(63);
 	if (chance(1))
-		entry |= BIT_ULL(40 + rnd(12));
+		entry |= BIT_ULL(36 + rnd(16));
+	/* Ignored in long mode, reserved with PAE. */
+	if (chance(2))
+		entry |= BIT_ULL(52 + rnd(11));
 	return entry;
 }
 
@@ -189,7 +190,8 @@ static u64 random_cr3(const struct cpu *cpu)
 	if (s->cr4 & X86_CR4_PCIDE)
 		cr3 |= rnd(NR_PCIDS);
 	/* Beyond MAXPHYADDR it would be #GP. */
-	return cr3 & (cpu->v.state.efer & EFER_LMA ? GENMASK_ULL(39, 0) : GENMASK_ULL(31, 0));
+	return cr3 & (s->efer & EFER_LMA ? GENMASK_ULL(s->maxphyaddr - 1, 0) :
+						  GENMASK_ULL(31, 0));
 }
 
 /* ---- steps ---- */
@@ -437,14 +439,16 @@ static void step_host(void)
 
 static void cpu_create(struct cpu *cpu)
 {
+	static const u8 maxphyaddr[] = { 36, 40, 45 };
 	struct umbra_mmu_vcpu *v = &cpu->v;
 
 	memset(v, 0, sizeof(*v));
 	if (umbra_mmu_vcpu_init(v, &machine.mmu))
 		violation("umbra_mmu_vcpu_init()");
 	v->state.cr0 = X86_CR0_PE;
-	v->state.maxphyaddr = 40;
-	v->state.has_gbpages = gbpages;
+	/* Each vCPU has a CPUID of its own: what one takes for reserved another uses. */
+	v->state.maxphyaddr = maxphyaddr[rnd(ARRAY_SIZE(maxphyaddr))];
+	v->state.has_gbpages = chance(70);
 	v->state.state_legal = true;
 	cpu->exists = true;
 	cpu->reload = false;
@@ -656,7 +660,6 @@ static void vm_create(void)
 	u8 *bytes = (u8 *)cpus;
 
 	counts.vms++;
-	gbpages = chance(70);
 	caps.pml = caps.ept_ad && chance(60);
 	sim_ept_ad = caps.ept_ad;
 	sim_mmio = caps.mmio_caching;
