@@ -8,6 +8,7 @@
 #include <linux/printk.h>
 #include "audit.h"
 #include "ept.h"
+#include "large.h"
 #include "mmio.h"
 #include "rmap.h"
 #include "shadow.h"
@@ -141,6 +142,26 @@ void umbra_audit_mmio(struct umbra_auditor *a, const char *family, gfn_t gfn, u6
 
 /* ---- slots ---- */
 
+/* An aligned 2 MiB of a slot, which may have less at its ends. */
+static void audit_block(struct umbra_auditor *a, const struct umbra_memslot *slot,
+			unsigned long block, u64 *rmapped)
+{
+	const struct umbra_large *large = &slot->large[block];
+	gfn_t first = umbra_level_base(slot->base_gfn, LARGE_LEVEL) + block * LARGE_FRAMES;
+	gfn_t gfn = max(first, slot->base_gfn), end = first + LARGE_FRAMES;
+	unsigned int tracked = 0;
+
+	end = min_t(gfn_t, end, slot->base_gfn + slot->npages);
+	for (; gfn < end; gfn++)
+		tracked += !!slot->track[gfn - slot->base_gfn];
+	if (large->tracked != tracked)
+		umbra_audit_found(a, "block of gfn %llx has %u tracked frames, counted %u", first,
+				  tracked, large->tracked);
+	if (!umbra_rmap_valid(&large->rmap))
+		umbra_audit_found(a, "large rmap of gfn %llx is no chain", first);
+	*rmapped += umbra_rmap_count(&large->rmap);
+}
+
 static void audit_slot(struct umbra_auditor *a, const struct umbra_memslot *slot, u64 *rmapped,
 		       u64 *tracked)
 {
@@ -158,6 +179,8 @@ static void audit_slot(struct umbra_auditor *a, const struct umbra_memslot *slot
 			umbra_audit_found(a, "rmap of gfn %llx is no chain", slot->base_gfn + i);
 		*rmapped += umbra_rmap_count(head);
 	}
+	for (i = 0; i < umbra_large_blocks(slot); i++)
+		audit_block(a, slot, i, rmapped);
 }
 
 /* Shadow pages were counted: nothing may be left over in the slots' arrays. */

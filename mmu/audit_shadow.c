@@ -10,6 +10,7 @@
 #include <linux/hash.h>
 #include <linux/mm.h>
 #include "audit.h"
+#include "leaf.h"
 #include "rmap.h"
 #include "shadow.h"
 #include "walk.h"
@@ -58,11 +59,16 @@ static void audit_leaf(struct umbra_auditor *a, const struct umbra_shadow_page *
 {
 	gfn_t gfn = umbra_shadow_leaf_gfn(sp, index);
 	const struct umbra_memslot *slot = umbra_shadow_slot(a->mmu, gfn);
+	bool large = sp->role.level > 1;
 
 	a->rmapped++;
 	umbra_audit_leaf(a, "shadow", gfn, sp->role.level, spte & PT_WRITE, true);
 	audit_rights(a, sp, index, spte);
-	if (slot && !(slot->rmap && contains(umbra_slot_rmap(slot, gfn), &sp->spt[index])))
+	if (!!(spte & PT_LARGE) != large ||
+	    umbra_spte_pfn(spte) & (umbra_level_frames(sp->role.level) - 1))
+		found(a, sp, "spte %u, %llx, is of another size", index, spte);
+	if (slot && !(slot->rmap && contains(umbra_leaf_rmap(slot, gfn, sp->role.level),
+					     &sp->spt[index])))
 		found(a, sp, "spte %u is not in the rmap of gfn %llx", index, gfn);
 }
 
@@ -158,6 +164,14 @@ static unsigned int count_roots(const struct umbra_mmu *mmu, const struct umbra_
 	return n;
 }
 
+/* Level 2 has them only when there was a large leaf. */
+static bool may_have_entries(const struct umbra_shadow_page *sp)
+{
+	if (sp->role.direct || sp->role.level > LARGE_LEVEL)
+		return !sp->entry;
+	return sp->entry || sp->role.level == LARGE_LEVEL;
+}
+
 static void audit_page(struct umbra_auditor *a, const struct umbra_shadow_page *sp)
 {
 	a->linked += umbra_rmap_count(&sp->parents);
@@ -165,7 +179,7 @@ static void audit_page(struct umbra_auditor *a, const struct umbra_shadow_page *
 		found(a, sp, "the table is another's");
 	if (!umbra_rmap_valid(&sp->parents))
 		found(a, sp, "the parents are no chain");
-	if (!!sp->entry != (sp->role.level == 1 && !sp->role.direct))
+	if (!may_have_entries(sp))
 		found(a, sp, "has %s", sp->entry ? "entries" : "no entries");
 	else
 		audit_entries(a, sp);

@@ -14,6 +14,7 @@
 #include <umbra/hostmem.h>
 #include "dirty.h"
 #include "ept.h"
+#include "large.h"
 #include "shadow.h"
 #include "tlb.h"
 
@@ -98,7 +99,8 @@ static void protect_word(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_
 	for (; word; word &= word - 1) {
 		gfn_t dirty = gfn + __ffs(word);
 
-		if (!umbra_rmap_empty(umbra_slot_rmap(slot, dirty)))
+		if (!umbra_rmap_empty(umbra_slot_rmap(slot, dirty)) ||
+		    !umbra_rmap_empty(&umbra_slot_large(slot, dirty)->rmap))
 			umbra_shadow_write_protect(mmu, slot, dirty);
 	}
 }
@@ -130,4 +132,5 @@ void umbra_mmu_log_again(struct umbra_mmu *mmu, struct umbra_memslot *slot,
 void umbra_mmu_log_stop(struct umbra_mmu *mmu, struct umbra_memslot *slot)
 {
 	umbra_ept_collapse(mmu, slot);
+	umbra_large_collapse(mmu, slot);
 }

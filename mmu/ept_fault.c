@@ -17,19 +17,9 @@
 #include "ept.h"
 #include "fault.h"
 #include "mmio.h"
+#include "slot.h"
 #include "table.h"
 #include "track.h"
-
-/* Does the slot have all of the large page, with the host's frames in step? */
-static bool fits(const struct umbra_memslot *slot, gfn_t gfn, unsigned int level)
-{
-	gfn_t first = umbra_level_base(gfn, level);
-	u64 frames = umbra_level_frames(level);
-
-	if (((slot->hva >> UMBRA_PAGE_SHIFT) ^ slot->base_gfn) & (frames - 1))
-		return false;
-	return first >= slot->base_gfn && first + frames <= slot->base_gfn + slot->npages;
-}
 
 /*
  * While writes are logged, pages that may be written to have entries of their
@@ -48,10 +38,10 @@ unsigned int umbra_ept_choose_level(const struct umbra_target *t)
 	const struct umbra_memslot *slot = t->slot;
 	unsigned int level = 2;
 
-	if (!umbra_mmu_caps.ept_2m || needs_small(t) || !fits(slot, t->gfn, 2))
+	if (!umbra_mmu_caps.ept_2m || needs_small(t) || !umbra_slot_fits(slot, t->gfn, 2))
 		return 1;
 	/* Who tracks looks at each frame: not at a quarter of a million. */
-	if (umbra_mmu_caps.ept_1g && !slot->track && fits(slot, t->gfn, 3))
+	if (umbra_mmu_caps.ept_1g && !slot->track && umbra_slot_fits(slot, t->gfn, 3))
 		level = 3;
 	level = min(level, umbra_hostpage_level(slot, t->gfn));
 	if (level > 1 && umbra_tracked_any(slot, umbra_level_base(t->gfn, level),

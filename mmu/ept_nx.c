@@ -16,6 +16,7 @@
 #include <linux/sched.h>
 #include "ept.h"
 #include "fault.h"
+#include "large.h"
 #include "spte.h"
 #include "tlb.h"
 
@@ -98,6 +99,7 @@ void umbra_mmu_set_nx_huge(struct umbra_mmu *mmu, bool on)
 	if (mmu->nx_huge != on) {
 		mmu->nx_huge = on;
 		umbra_ept_zap_tables(mmu, 0, umbra_level_frames(fmt->levels + 1), &dead);
+		umbra_large_drop_all(mmu);
 	}
 	umbra_mmu_flush(mmu);
 	write_unlock(&mmu->lock);

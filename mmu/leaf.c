@@ -25,8 +25,11 @@ bool umbra_grant_read(const struct umbra_shadow_page *sp, u64 gpte, u64 reserved
 u64 umbra_leaf_make(const struct umbra_shadow_page *sp, const struct umbra_grant *grant,
 		    const struct umbra_target *t, bool writable)
 {
-	u64 spte = (t->hp.pfn << UMBRA_PAGE_SHIFT) | SPTE_LEAF | PT_PRESENT | PT_ACCESSED;
+	kvm_pfn_t pfn = umbra_level_base(t->hp.pfn, sp->role.level);
+	u64 spte = (pfn << UMBRA_PAGE_SHIFT) | SPTE_LEAF | PT_PRESENT | PT_ACCESSED;
 
+	if (sp->role.level > 1)
+		spte |= PT_LARGE;
 	if (grant->access & WALK_ACC_USER)
 		spte |= PT_USER;
 	if (!(grant->access & WALK_ACC_EXEC))
@@ -63,7 +66,8 @@ bool umbra_leaf_maps(const u64 *sptep, const struct umbra_grant *grant, kvm_pfn_
 	const struct umbra_shadow_page *sp = umbra_spte_page(sptep);
 	unsigned int index = umbra_spte_index(sptep);
 
-	if (!umbra_spte_present(fmt, *sptep) || umbra_spte_pfn(*sptep) != pfn)
+	if (!umbra_spte_present(fmt, *sptep) || !umbra_spte_leaf(*sptep) ||
+	    umbra_spte_pfn(*sptep) != pfn)
 		return false;
 	/* All of a direct page has the rights of its role. */
 	if (!sp->entry)
@@ -95,12 +99,12 @@ void umbra_leaf_set(struct umbra_mmu_vcpu *vcpu, u64 *sptep, u64 spte,
 		    const struct umbra_grant *grant, struct umbra_memslot *slot)
 {
 	struct umbra_shadow_page *sp = umbra_spte_page(sptep);
-	struct umbra_rmap_head *rmap = umbra_slot_rmap(slot, grant->gfn);
+	struct umbra_rmap_head *rmap = umbra_leaf_rmap(slot, grant->gfn, sp->role.level);
 	unsigned int index = umbra_spte_index(sptep);
 	u64 old = *sptep;
 
 	if (umbra_spte_present(fmt, old)) {
-		if (umbra_spte_pfn(old) == umbra_spte_pfn(spte) &&
+		if (umbra_spte_leaf(old) && umbra_spte_pfn(old) == umbra_spte_pfn(spte) &&
 		    umbra_shadow_leaf_gfn(sp, index) == grant->gfn) {
 			umbra_leaf_replace(vcpu->mmu, sptep, spte, grant);
 			return;
@@ -109,10 +113,12 @@ void umbra_leaf_set(struct umbra_mmu_vcpu *vcpu, u64 *sptep, u64 spte,
 	}
 	if (umbra_rmap_count(rmap) >= RMAP_MAX)
 		umbra_shadow_drop_all(vcpu->mmu, rmap);
+	if (!sp->entry && !sp->role.direct)
+		sp->entry = umbra_cache_pop(&vcpu->table_cache);
 	if (sp->entry)
 		sp->entry[index] = umbra_shadow_entry(grant->gfn, grant->access);
 	umbra_rmap_add(vcpu, rmap, sptep);
 	sp->nr_present++;
-	atomic64_inc(&vcpu->mmu->stat.pages_4k);
+	atomic64_inc(umbra_leaf_count(vcpu->mmu, sp->role.level));
 	WRITE_ONCE(*sptep, spte);
 }

@@ -7,6 +7,7 @@
 #define _UMBRA_MMU_LEAF_H
 
 #include "fault.h"
+#include "large.h"
 #include "shadow.h"
 
 /**
@@ -43,6 +44,20 @@ bool umbra_grant_read(const struct umbra_shadow_page *sp, u64 gpte, u64 reserved
  */
 u64 umbra_leaf_make(const struct umbra_shadow_page *sp, const struct umbra_grant *grant,
 		    const struct umbra_target *t, bool writable);
+
+/* Where leaves of @level that map @gfn are kept. */
+static inline struct umbra_rmap_head *umbra_leaf_rmap(const struct umbra_memslot *slot,
+						      gfn_t gfn, unsigned int level)
+{
+	return level == LARGE_LEVEL ? &umbra_slot_large(slot, gfn)->rmap :
+				      umbra_slot_rmap(slot, gfn);
+}
+
+/* And counted. */
+static inline atomic64_t *umbra_leaf_count(struct umbra_mmu *mmu, unsigned int level)
+{
+	return level == LARGE_LEVEL ? &mmu->stat.pages_2m : &mmu->stat.pages_4k;
+}
 
 /* Does an entry let this access through? */
 bool umbra_leaf_allows(u64 spte, u32 access);

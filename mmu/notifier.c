@@ -5,6 +5,7 @@
 #include <linux/minmax.h>
 #include <linux/sched.h>
 #include "ept.h"
+#include "large.h"
 #include "shadow.h"
 #include "tlb.h"
 
@@ -43,6 +44,7 @@ static gfn_t unmap_some(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t
 		gfn = umbra_ept_zap_some(mmu, gfn, end);
 	for (gfn = start; gfn < end; gfn++)
 		umbra_shadow_drop_all(mmu, umbra_slot_rmap(slot, gfn));
+	umbra_large_drop(mmu, slot, start, end);
 	return end;
 }
 

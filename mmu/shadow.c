@@ -6,6 +6,8 @@
 #include <linux/gfp.h>
 #include <linux/hash.h>
 #include <linux/slab.h>
+#include "large.h"
+#include "leaf.h"
 #include "root.h"
 #include "shadow.h"
 #include "slot.h"
@@ -113,10 +115,10 @@ static void drop_leaf(struct umbra_mmu *mmu, struct umbra_shadow_page *sp, u64 *
 	gfn_t gfn = umbra_shadow_leaf_gfn(sp, umbra_spte_index(sptep));
 	struct umbra_memslot *slot = umbra_shadow_slot(mmu, gfn);
 
-	atomic64_dec(&mmu->stat.pages_4k);
+	atomic64_dec(umbra_leaf_count(mmu, sp->role.level));
 	if (WARN_ON_ONCE(!slot || !slot->rmap))
 		return;
-	WARN_ON_ONCE(!umbra_rmap_del(umbra_slot_rmap(slot, gfn), sptep));
+	WARN_ON_ONCE(!umbra_rmap_del(umbra_leaf_rmap(slot, gfn, sp->role.level), sptep));
 }
 
 void umbra_shadow_drop(struct umbra_mmu *mmu, u64 *sptep)
@@ -179,6 +181,7 @@ bool umbra_shadow_write_protect(struct umbra_mmu *mmu, struct umbra_memslot *slo
 		return false;
 	umbra_rmap_for_each(sptep, &it, umbra_slot_rmap(slot, gfn))
 		any |= umbra_spte_clear(sptep, fmt->write, fmt->write | PT_DIRTY);
+	any |= umbra_large_drop(mmu, slot, gfn, gfn + 1);
 	if (any)
 		umbra_tlb_debt(mmu);
 	return any;
@@ -194,6 +197,8 @@ bool umbra_shadow_age(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t g
 	if (!slot->rmap)
 		return false;
 	umbra_rmap_for_each(sptep, &it, umbra_slot_rmap(slot, gfn))
+		any |= umbra_spte_clear(sptep, fmt->accessed, clear ? fmt->accessed : 0);
+	umbra_rmap_for_each(sptep, &it, &umbra_slot_large(slot, gfn)->rmap)
 		any |= umbra_spte_clear(sptep, fmt->accessed, clear ? fmt->accessed : 0);
 	return any;
 }
@@ -230,6 +235,17 @@ void umbra_shadow_zap(struct umbra_mmu *mmu, struct umbra_shadow_page *sp,
 	umbra_root_invalidated(mmu, sp);
 	if (!sp->root_count)
 		list_add(&sp->link, dead);
+}
+
+void umbra_shadow_zap_direct(struct umbra_mmu *mmu, gfn_t gfn, struct list_head *dead)
+{
+	struct umbra_shadow_page *sp;
+	struct hlist_node *next;
+
+	lockdep_assert_held_write(&mmu->lock);
+	hlist_for_each_entry_safe(sp, next, bucket(mmu->shadow, gfn), hash_link)
+		if (sp->gfn == gfn && sp->role.direct && sp->role.level == 1)
+			umbra_shadow_zap(mmu, sp, dead);
 }
 
 void umbra_shadow_orphan(struct umbra_shadow_page *sp, struct list_head *orphans)

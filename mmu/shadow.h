@@ -102,7 +102,8 @@ static inline bool umbra_role_has_table(union umbra_role role)
  * @gfn: frame of the guest table; of the first mapped page when direct
  * @spt: the table
  * @entry: level 1 and not direct: per spte, frame and rights of the guest
- *	entry it was made from (see umbra_shadow_entry()); NULL otherwise
+ *	entry it was made from (see umbra_shadow_entry()); level 2 as well, from
+ *	when it first has a large leaf; NULL otherwise
  * @parents: sptes that link here
  * @root_count: how many shadow_root and prev_root point here
  * @nr_present: present sptes in @spt
@@ -233,6 +234,9 @@ bool umbra_shadow_age(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t g
  */
 void umbra_shadow_zap(struct umbra_mmu *mmu, struct umbra_shadow_page *sp,
 		      struct list_head *dead);
+
+/* Zap the direct pages of small leaves whose first frame is @gfn. */
+void umbra_shadow_zap_direct(struct umbra_mmu *mmu, gfn_t gfn, struct list_head *dead);
 
 /**
  * umbra_shadow_orphan() - a link to @sp is gone for good

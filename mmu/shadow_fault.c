@@ -24,9 +24,11 @@
 #include "ept.h"
 #include "fault.h"
 #include "gpte.h"
+#include "large.h"
 #include "leaf.h"
 #include "mmio.h"
 #include "shadow.h"
+#include "slot.h"
 #include "sync.h"
 #include "track.h"
 #include "walk.h"
@@ -92,11 +94,13 @@ static struct umbra_shadow_page *descend(struct umbra_mmu_vcpu *vcpu,
 	gfn_t gfn = child_of(walk, &role);
 
 	if (umbra_spte_present(fmt, *sptep)) {
-		struct umbra_shadow_page *child = umbra_spte_page(umbra_table_va(*sptep));
+		struct umbra_shadow_page *child = NULL;
 
-		if (child->gfn == gfn && child->role.word == role.word)
+		if (!umbra_spte_leaf(*sptep))
+			child = umbra_spte_page(umbra_table_va(*sptep));
+		if (child && child->gfn == gfn && child->role.word == role.word)
 			return child;
-		/* The walk is old, or a large page has become dirty. */
+		/* The walk is old, or a large page has become dirty, or must be small. */
 		umbra_shadow_drop(vcpu->mmu, sptep);
 	}
 	return link_child(vcpu, walk, sptep, gfn, role);
@@ -106,15 +110,17 @@ static int map_leaf(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 		    const struct umbra_walk *walk, struct umbra_target *t, u64 *sptep)
 {
 	const struct umbra_grant grant = {
-		.gfn = t->gfn, .access = walk->pte_access, .dirty = walk->dirty,
+		.gfn = umbra_level_base(t->gfn, t->level), .access = walk->pte_access,
+		.dirty = walk->dirty,
 	};
+	kvm_pfn_t pfn = umbra_level_base(t->hp.pfn, t->level);
 	struct umbra_shadow_page *sp = umbra_spte_page(sptep);
 	u64 spte;
 
 	if (!gpte_unchanged(vcpu->mmu, walk, sp->role))
 		return UMBRA_FAULT_RETRY;
 	/* An older entry may allow it and yet be refused: SMEP, SMAP. */
-	if (umbra_leaf_maps(sptep, &grant, t->hp.pfn) && umbra_leaf_allows(*sptep, fault->access))
+	if (umbra_leaf_maps(sptep, &grant, pfn) && umbra_leaf_allows(*sptep, fault->access))
 		return UMBRA_FAULT_SPURIOUS;
 	spte = umbra_leaf_make(sp, &grant, t, umbra_target_writable(t));
 	if (spte & fmt->write)
@@ -156,6 +162,26 @@ static int map_mmio(struct umbra_mmu_vcpu *vcpu, const struct umbra_walk *walk, 
 	return UMBRA_FAULT_EMULATE;
 }
 
+/*
+ * The size to map @t at: large when it is so in the guest and in the host, and
+ * nobody asks for less. Tracking counts only when the leaf is installed.
+ */
+static unsigned int choose_level(const struct umbra_walk *walk, const struct umbra_target *t)
+{
+	if (walk->level < LARGE_LEVEL || !t->hp.page || umbra_memslot_logged(t->slot) ||
+	    !umbra_slot_fits(t->slot, t->gfn, LARGE_LEVEL))
+		return 1;
+	return min_t(unsigned int, LARGE_LEVEL, umbra_hostpage_level(t->slot, t->gfn));
+}
+
+/* The tables of the walk may be in the page: look after these are tracked. */
+static bool must_be_small(const struct umbra_mmu *mmu, const struct umbra_walk *walk,
+			  const struct umbra_target *t)
+{
+	return !umbra_large_allowed(t->slot, t->gfn) ||
+	       (mmu->nx_huge && (walk->pte_access & WALK_ACC_EXEC));
+}
+
 /* Context: mmu_lock held for write; the target is not stale. */
 static int map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 	       const struct umbra_walk *walk, struct umbra_target *t)
@@ -172,6 +198,9 @@ static int map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 	for (;;) {
 		sp->writes = 0;
 		sptep = &sp->spt[umbra_table_index(walk->gva >> UMBRA_PAGE_SHIFT, sp->role.level)];
+		if (sp->role.level == LARGE_LEVEL && t->level == LARGE_LEVEL &&
+		    must_be_small(vcpu->mmu, walk, t))
+			t->level = 1;
 		if (sp->role.level == t->level)
 			break;
 		sp = descend(vcpu, walk, sptep);
@@ -243,8 +272,10 @@ static int shadow_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 		cache_mmio(vcpu, walk, &t);
 	if (result)
 		return result;
+	t.level = choose_level(walk, &t);
 	write_lock(&mmu->lock);
-	if (umbra_target_stale(mmu, &t))
+	if (umbra_target_range_stale(mmu, &t, umbra_level_base(t.gfn, t.level),
+				     umbra_level_frames(t.level)))
 		result = UMBRA_FAULT_RETRY;
 	else
 		result = map(vcpu, fault, walk, &t);

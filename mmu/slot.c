@@ -8,6 +8,7 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 #include "ept.h"
+#include "large.h"
 #include "shadow.h"
 #include "slot.h"
 #include "tlb.h"
@@ -32,28 +33,41 @@ u64 umbra_slots_pages(struct umbra_mmu *mmu)
 	return slots ? slots->npages : 0;
 }
 
-static void *alloc_array(const struct umbra_memslot *slot, size_t size)
+bool umbra_slot_fits(const struct umbra_memslot *slot, gfn_t gfn, unsigned int level)
+{
+	gfn_t first = umbra_level_base(gfn, level);
+	u64 frames = umbra_level_frames(level);
+
+	if (((slot->hva >> UMBRA_PAGE_SHIFT) ^ slot->base_gfn) & (frames - 1))
+		return false;
+	return first >= slot->base_gfn && first + frames <= slot->base_gfn + slot->npages;
+}
+
+static void *alloc_array(unsigned long nr, size_t size)
 {
 	/* User space may ask for more than there is: that is no news for the log. */
 	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
 
 	/* Small slots come by the thousand: not a page for each. */
-	if (slot->npages <= PAGE_SIZE / 2 / size)
-		return kcalloc(slot->npages, size, gfp);
-	return __vcalloc(slot->npages, size, gfp);
+	if (nr <= PAGE_SIZE / 2 / size)
+		return kcalloc(nr, size, gfp);
+	return __vcalloc(nr, size, gfp);
 }
 
 static int alloc_arrays(struct umbra_memslot *slot)
 {
-	struct umbra_rmap_head *rmap = alloc_array(slot, sizeof(*rmap));
-	u16 *track = alloc_array(slot, sizeof(*track));
+	struct umbra_rmap_head *rmap = alloc_array(slot->npages, sizeof(*rmap));
+	u16 *track = alloc_array(slot->npages, sizeof(*track));
+	struct umbra_large *large = alloc_array(umbra_large_blocks(slot), sizeof(*large));
 
-	if (!rmap || !track) {
+	if (!rmap || !track || !large) {
 		kvfree(rmap);
 		kvfree(track);
+		kvfree(large);
 		return -ENOMEM;
 	}
 	slot->rmap = rmap;
+	slot->large = large;
 	/* Lockless readers look at @track only, and want it zeroed. */
 	smp_store_release(&slot->track, track);
 	return 0;
@@ -79,10 +93,14 @@ void umbra_mmu_slot_free(struct umbra_memslot *slot)
 		if (i % FREE_CHUNK == 0)
 			cond_resched();
 	}
+	for (i = 0; i < umbra_large_blocks(slot); i++)
+		umbra_rmap_clear(&slot->large[i].rmap);
 	kvfree(slot->rmap);
 	kvfree(slot->track);
+	kvfree(slot->large);
 	slot->rmap = NULL;
 	slot->track = NULL;
+	slot->large = NULL;
 }
 
 int umbra_mmu_slots_prepare(struct umbra_mmu *mmu)
@@ -133,6 +151,7 @@ void umbra_mmu_zap_gfns(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t
 		if (gfn % CHUNK == 0)
 			cond_resched_rwlock_write(&mmu->lock);
 	}
+	umbra_large_drop(mmu, slot, start, end);
 	umbra_ept_zap_tables(mmu, start, end, &tables);
 	/* The notifier stops looking at the slot below: nothing may be left of it. */
 	umbra_mmu_flush(mmu);

@@ -50,6 +50,9 @@ static gfn_t split_some(struct umbra_mmu *mmu, gfn_t gfn, gfn_t end, u64 **table
 	unsigned int level;
 	u64 *sptep, spte;
 
+	/* The large leaves that are counted may be those of shadow pages. */
+	if (mmu->ept_root == INVALID_PAGE)
+		return end;
 	while (gfn < end) {
 		sptep = umbra_ept_find(mmu, gfn, 2, &level);
 		spte = READ_ONCE(*sptep);

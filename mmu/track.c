@@ -4,6 +4,7 @@
  */
 #include <umbra/hostmem.h>
 #include "ept.h"
+#include "large.h"
 #include "shadow.h"
 #include "tlb.h"
 #include "track.h"
@@ -15,6 +16,7 @@ void umbra_track_begin(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t 
 	lockdep_assert_held_write(&mmu->lock);
 	WRITE_ONCE(*track, *track + 1);
 	if (*track == 1) {
+		umbra_large_track(slot, gfn);
 		umbra_ept_write_protect(mmu, gfn, gfn + 1);
 		umbra_shadow_write_protect(mmu, slot, gfn);
 	}
@@ -34,8 +36,11 @@ void umbra_track_del(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gf
 	if (!slot || !slot->track)
 		return;
 	track = &slot->track[gfn - slot->base_gfn];
-	if (!WARN_ON_ONCE(!*track))
-		WRITE_ONCE(*track, *track - 1);
+	if (WARN_ON_ONCE(!*track))
+		return;
+	WRITE_ONCE(*track, *track - 1);
+	if (!*track)
+		umbra_large_untrack(slot, gfn);
 }
 
 bool umbra_track_zap(struct umbra_mmu *mmu, gfn_t gfn, struct list_head *dead)

@@ -16,6 +16,7 @@
 #include <umbra/types.h>
 
 struct umbra_mmu;
+struct umbra_large;
 struct umbra_rmap_head;
 
 /**
@@ -41,9 +42,10 @@ struct umbra_memslot_node {
  *        mmu_lock for write); NULL until the VM first shadows a table
  * @track: per page, how many shadow pages ask for write protection (mmu_lock
  *         for write to change); NULL together with @rmap
+ * @large: per aligned 2 MiB, see mmu/large.h; NULL together with @rmap
  * @node: places in the VM's two sets (slots_lock)
  *
- * @rmap and @track belong to mmu/, which allocates and frees them.
+ * @rmap, @track and @large belong to mmu/, which allocates and frees them.
  */
 struct umbra_memslot {
 	gfn_t base_gfn;
@@ -54,6 +56,7 @@ struct umbra_memslot {
 	unsigned long *dirty_bitmap;
 	struct umbra_rmap_head *rmap;
 	u16 *track;
+	struct umbra_large *large;
 	struct umbra_memslot_node node[2];
 };
 

@@ -312,6 +312,7 @@ static enum found linear_walk(struct cpu *cpu, const struct hw_access *a, struct
 		psc_fill(&cpu->psc[level - 1][linear_way(a->gva_nr, level - 1)],
 			 frame >> (9 * (level - 1)), e, table);
 	}
+	counts.large += level > 1;
 	if (!linear_allowed(cpu, a, e))
 		return TRANSLATION;
 	*sptep |= PT_ACCESSED | (a->write ? PT_DIRTY : 0);

@@ -453,6 +453,23 @@ void host_collapse(void)
 	counts.collapsed++;
 }
 
+/* What stands in the way of large leaves in the slot of huge pages goes. */
+void host_clear_huge(void)
+{
+	struct umbra_memslot *slot = machine.slot[1];
+	unsigned int i;
+	int idx;
+
+	if (!slot || !slot->track)
+		return;
+	idx = srcu_read_lock(&machine.mmu.srcu);
+	for (i = 0; i < slot->npages; i++)
+		if (slot->track[i])
+			umbra_mmu_unprotect(&machine.mmu, slot->base_gfn + i);
+	srcu_read_unlock(&machine.mmu.srcu, idx);
+	host_collapse();
+}
+
 enum host_event { HOST_UNMAP, HOST_WRITE_PROTECT, HOST_CLEAN };
 
 static void invalidate(unsigned int page, enum host_event event)

@@ -4,6 +4,7 @@
  * an mmu_notifier, and CPUs whose TLBs keep every entry until told.
  *
  *	torture.c	what a random guest and host do
+ *	report.c	how much of that there was
  *	guest.c		a guest's accesses and registers, and what must come of them
  *	emulation.c	writes to guest tables by the real emulator
  *	cpu.c		TLB, paging-structure caches, hardware walks, VM entry
@@ -95,6 +96,8 @@ void host_write_protect(unsigned int page);
 void host_clean(unsigned int page);
 /* Make the huge page of what is there now; the next event that needs to splits it. */
 void host_collapse(void);
+/* Nothing stands in the way of large leaves in the slot of huge pages any more. */
+void host_clear_huge(void);
 void host_age(unsigned int page, bool clear);
 
 /* The page of ram[] that a frame means now, or -1. @retiring: a slot that is
@@ -287,11 +290,16 @@ void __noreturn __printf(1, 2) violation(const char *format, ...);
 struct machine_counts {
 	u64 steps, accesses, hits, walks, stale, undecided, faults, fixed, spurious, retry,
 	    emulated, tracked, mmio, mmio_fast, self_map, unprotected, guest_faults, shadow,
-	    notified, collapsed, interfered, inside, raced, nomem, left_shadow, vms,
+	    notified, collapsed, large, interfered, inside, raced, nomem, left_shadow, vms,
 	    audits;
 	u64 mode[4];		/* shadow tries, by enum guest_mode */
 };
 
 extern struct machine_counts counts;
+
+/* ---- report.c ---- */
+
+void machine_report(void);
+bool machine_reached_all(u64 steps);
 
 #endif

@@ -7,6 +7,7 @@
 #include <linux/hash.h>
 #include <linux/kvm.h>
 #include "../../../mmu/ept.h"
+#include "../../../mmu/large.h"
 #include "../../../mmu/mmio.h"
 #include "../../../mmu/rmap.h"
 #include "../../../mmu/shadow.h"
@@ -190,7 +191,7 @@ static void scene_pages(void)
 	BREAK(table->spt[0], link | SPTE_ABSENT, "counted, ");
 	BREAK(table->gfn, 7, "is in the wrong bucket");
 	BREAK_ROLE(table, invalid, 1, "invalid and in use");
-	BREAK_ROLE(leaf, level, 2, "has entries");
+	BREAK_ROLE(leaf, level, 2, "no slot has all of it");
 	BREAK(leaf->entry, NULL, "has no entries");
 	BREAK(virt_to_page(leaf->spt)->private, (unsigned long)table, "the table is another's");
 	BREAK(virt_to_page(root->spt)->private, (unsigned long)table, "the table is another's");
@@ -238,7 +239,8 @@ static void scene_tracking(void)
 	ok(loose->unsync && !leaf->unsync, "one table is unsync");
 	BREAK(slot->track[4], 0, "tracked 0 times for 1 pages");
 	BREAK(slot->track[4], 2, "tracked 2 times for 1 pages");
-	BREAK(slot->track[100], 1, "frames are tracked");
+	BREAK(slot->track[100], 1, "has 5 tracked frames, counted 4");
+	BREAK(slot->large[0].tracked, 5, "has 4 tracked frames, counted 5");
 	BREAK(loose->unsync, false, "tracked 0 times for 1 pages");
 	BREAK(leaf->unsync, true, "leads to an unsync page");
 	BREAK(table->unsync, true, "cannot be unsync");

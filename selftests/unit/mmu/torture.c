@@ -33,6 +33,8 @@ bool sim_ept_ad, sim_mmio, sim_pml;
 static u64 seed = 1, steps = 5000000, audit_every = 50;
 static bool trace, in_step, interfering;
 static gfn_t table[NR_TABLES];
+/* No guest tables in the slot of huge pages: what is tracked is mapped small. */
+static bool spare_huge;
 
 void violation(const char *format, ...)
 {
@@ -61,19 +63,31 @@ static gfn_t random_gfn(void)
 	return plan->base + rnd(plan->npages);
 }
 
+/* What an entry leads to that is no large page may be used as a table. */
+static gfn_t random_frame(void)
+{
+	gfn_t gfn;
+
+	do {
+		gfn = chance(65) ? table[rnd(NR_TABLES)] : random_gfn();
+	} while (spare_huge && gfn >= slot_plan[1].base &&
+		 gfn - slot_plan[1].base < slot_plan[1].npages && !chance(1));
+	return gfn;
+}
+
 static u64 random_entry(void)
 {
 	u64 entry, low = rnd64() & 0xf78;
 
 	if (chance(1))
 		return rnd64();
-	if (chance(12)) {
-		static const gfn_t large[] = { 0, 0, 512, 1024, 511 * 512 };
+	if (chance(spare_huge ? 25 : 12)) {
+		static const gfn_t large[] = { 0, 512, 512, 1024, 511 * 512 };
 
 		entry = large[rnd(ARRAY_SIZE(large))] << 12;
 		low |= chance(85) ? 0x80 : 0;
 	} else {
-		entry = (chance(65) ? table[rnd(NR_TABLES)] : random_gfn()) << 12;
+		entry = random_frame() << 12;
 		low &= chance(95) ? ~0x80ull : ~0ull;
 	}
 	entry |= low;
@@ -414,6 +428,10 @@ static unsigned int random_page(void)
 
 static void step_host(void)
 {
+	if (spare_huge && chance(30)) {
+		host_clear_huge();
+		return;
+	}
 	switch (rnd(11)) {
 	case 0:
 		host_collapse();
@@ -625,10 +643,17 @@ static void step(void)
 
 /* ---- VMs ---- */
 
+static const struct slot_plan *table_slot(void)
+{
+	int id = chance(50) ? 0 : rnd(NR_SLOTS);
+
+	return &slot_plan[spare_huge && id == 1 ? 0 : id];
+}
+
 static void fill_tables(void)
 {
 	for (int i = 0; i < NR_TABLES; i++) {
-		const struct slot_plan *plan = &slot_plan[chance(50) ? 0 : rnd(NR_SLOTS)];
+		const struct slot_plan *plan = table_slot();
 
 		table[i] = plan->base + rnd(plan->npages);
 	}
@@ -674,6 +699,7 @@ static void vm_create(void)
 	host_init();
 	for (int id = 0; id < NR_SLOTS; id++)
 		slot_create(id, id == 2 && chance(50) ? KVM_MEM_READONLY : 0);
+	spare_huge = chance(50);
 	fill_tables();
 	if (umbra_mmu_slots_prepare(&machine.mmu))
 		violation("no memory");
@@ -719,37 +745,6 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 
 #else
 
-static void report(void)
-{
-	printf("# steps %llu, accesses %llu (shadow tries %llu), VMs %llu\n", counts.steps,
-	       counts.accesses, counts.shadow, counts.vms);
-	printf("# shadow tries: 4-level %llu, 5-level %llu, PAE %llu, 32-bit %llu\n",
-	       counts.mode[GUEST_MODE_4LEVEL], counts.mode[GUEST_MODE_5LEVEL],
-	       counts.mode[GUEST_MODE_PAE], counts.mode[GUEST_MODE_32BIT]);
-	printf("# TLB hits %llu, walks %llu, stale but allowed %llu, undecided %llu\n",
-	       counts.hits, counts.walks, counts.stale, counts.undecided);
-	printf("# faults %llu: fixed %llu, spurious %llu, retry %llu, guest %llu, nomem %llu\n",
-	       counts.faults, counts.fixed, counts.spurious, counts.retry, counts.guest_faults,
-	       counts.nomem);
-	printf("# emulated %llu: mmio %llu (by an entry %llu)\n", counts.emulated, counts.mmio,
-	       counts.mmio_fast);
-	printf("# tracked %llu (self map %llu, unprotected %llu)\n", counts.tracked,
-	       counts.self_map, counts.unprotected);
-	printf("# notified %llu, collapsed %llu, interfered %llu, inside %llu, raced %llu\n",
-	       counts.notified, counts.collapsed, counts.interfered, counts.inside,
-	       counts.raced);
-	printf("# audits %llu, to EPT %llu\n", counts.audits, counts.left_shadow);
-}
-
-/* A long run that misses a paging mode proves nothing about it. */
-static bool modes_reached(void)
-{
-	for (unsigned int i = 0; i < ARRAY_SIZE(counts.mode); i++)
-		if (steps >= 100000 && counts.mode[i] < steps / 100)
-			return false;
-	return true;
-}
-
 static void parse(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -794,8 +789,8 @@ int main(int argc, char **argv)
 		}
 	}
 	vm_destroy();
-	report();
-	ok(modes_reached(), "torture: every paging mode on shadow pages");
+	machine_report();
+	ok(machine_reached_all(steps), "torture: every paging mode on shadow pages, large ones");
 	ok(true, "torture: %llu steps, seed %llu", steps, seed);
 	return tap_done();
 }
