@@ -99,6 +99,8 @@ static int serve_call(struct guest_cpu *cpu, u32 nr)
 		return call_dontneed(guest);
 	case CALL_SLOT_DELETE:
 		return call_slot_delete(guest);
+	case CALL_LOG:
+		return guest_log_slot(guest);
 	case CALL_IRQ:
 		cpu->irq = guest->ctl->arg[0];
 		cpu->irq_wanted = true;

@@ -88,4 +88,7 @@ enum guest_end guest_run(struct guest *guest);
 void guest_stop(struct guest *guest);
 void guest_destroy(struct guest *guest);
 
+/* log_slot.c: CALL_LOG */
+int guest_log_slot(struct guest *guest);
+
 #endif

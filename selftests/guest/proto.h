@@ -17,6 +17,7 @@
  *   1 GiB    the second half of memory again and again, a slot each
  *            (payloads with PAYLOAD_ALIAS)
  *            or other layouts of slots, see guest_vm.c
+ *   2 GiB    a slot whose writes are logged, for those who ask for it
  *   0xd0000000  one 4 KiB MMIO page, never in a slot
  */
 #define GUEST_CTL_GPA	0x9000
@@ -24,6 +25,8 @@
 #define GUEST_PT_GPA	0x200000
 #define GUEST_DATA_GPA	0x800000
 #define GUEST_MEM_SIZE	0x4000000
+#define GUEST_LOG_GPA	0x80000000
+#define GUEST_LOG_PAGES	16384
 #define GUEST_MMIO_GPA	0xd0000000
 #define GUEST_ALIAS_GPA	0x40000000
 #define GUEST_ALIAS_SIZE 0x2000000	/* of one */
@@ -74,8 +77,19 @@ enum guest_call {
 	CALL_SLOT_DELETE,	/* arg[0] = gpa of a slot */
 	CALL_IRQ,		/* inject arg[0] when the guest can take it */
 	CALL_NMI,
+	CALL_LOG,		/* arg[0] = enum guest_log, arg[1] = pages of the slot */
 	CALL_YIELD,		/* spinning: let the other vCPU's thread run */
 	CALL_PAGED = GUEST_CALL_PAGED, /* paging is on: is the VM's policy what is used? */
+};
+
+/* What is done to the slot at GUEST_LOG_GPA; GET leaves the pages found in arg[1]. */
+enum guest_log {
+	GUEST_LOG_NONE,
+	GUEST_LOG_CREATE,
+	GUEST_LOG_ARM,
+	GUEST_LOG_GET,
+	GUEST_LOG_CLEAR,
+	GUEST_LOG_DISARM,
 };
 
 struct guest_ctl {

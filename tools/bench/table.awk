@@ -21,6 +21,7 @@ BEGIN {
 	name[49] = "EPT misconfig"
 	name[52] = "preemption timer"
 	name[58] = "INVPCID"
+	name[62] = "PML full"
 }
 
 function rule(   c)
