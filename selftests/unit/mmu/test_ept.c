@@ -15,13 +15,17 @@
 static struct umbra_mmu *const mmu = &machine.mmu;
 static struct cpu *const cpu = &cpus[0];
 
+/* Of VMs that are created from now on. */
+static bool with_pml;
+
 static void vm_create(void)
 {
 	const struct umbra_mmu_caps caps = {
-		.host_maxphyaddr = 46, .ept_2m = true, .ept_ad = true,
+		.host_maxphyaddr = 46, .ept_2m = true, .ept_ad = true, .pml = with_pml,
 	};
 
 	sim_ept_ad = true;
+	sim_pml = with_pml;
 	memset(&machine, 0, sizeof(machine));
 	memset(cpus, 0, sizeof(cpus));
 	memset(ram, 0, sizeof(ram));
@@ -213,6 +217,63 @@ static void scene_nx(void)
 	vm_destroy("nx");
 }
 
+/* The CPU notes what is written: no exit for it. */
+static void scene_pml(void)
+{
+	with_pml = true;
+	vm_create();
+	populate(0);
+	touch(0, 64, true);
+	slot_log_dirty(0, true);
+	ok(!touch(0, 64, false) && !touch(0, 64, true), "pml: logged writes need no exit");
+	umbra_mmu_log_sync(mmu);
+	ok(logged(0) == 64, "pml: the log has them");
+	slot_harvest_dirty(0);
+	ok(!touch(0, 64, false) && !logged(0), "pml: what is read is not in the log");
+	ok(!touch(10, 2, true), "pml: nor do writes after the harvest exit");
+	umbra_mmu_log_sync(mmu);
+	ok(logged(0) == 2, "pml: and are in the log alone");
+	ok(touch(100, 1, false) == 1 && !touch(96, 32, true),
+	   "pml: neighbours of what is read may be written to");
+	umbra_mmu_log_sync(mmu);
+	ok(logged(0) == 34, "pml: and are logged then");
+	slot_log_dirty(0, false);
+	vm_destroy("pml");
+}
+
+static void scene_split(bool pml)
+{
+	const char *name = pml ? "split, pml" : "split";
+
+	with_pml = pml;
+	vm_create();
+	host_collapse();
+	touch(512, 512, true);
+	slot_log_dirty(1, true);
+	ok(!large() && small() == 512, "%s: a large leaf is split at once", name);
+	ok(!touch(512, 512, false), "%s: and stays readable", name);
+	ok(touch(512, 512, true) == (pml ? 0 : 512), "%s: the first writes are noted", name);
+	umbra_mmu_log_sync(mmu);
+	ok(logged(1) == 512, "%s: all of them", name);
+	slot_log_dirty(1, false);
+	ok(!large() && !small(), "%s: the end of logging removes the small ones", name);
+	ok(touch(600, 1, true) == 1 && large() == 1, "%s: for a large one", name);
+
+	umbra_eager_page_split = false;
+	slot_log_dirty(1, true);
+	ok(large() == 1 && !touch(512, 512, false), "%s: or it stays for reading", name);
+	ok(touch(600, 1, true) == 1 && small() == 512, "%s: until the first write", name);
+	umbra_mmu_log_sync(mmu);
+	ok(logged(1) == 1, "%s: which alone is in the log", name);
+	ok(touch(601, 1, true) == 1, "%s: the next one exits, too", name);
+	umbra_mmu_log_sync(mmu);
+	ok(logged(1) == 2, "%s: and is in the log", name);
+	slot_log_dirty(1, false);
+	umbra_eager_page_split = true;
+	vm_destroy(name);
+	with_pml = false;
+}
+
 static void scene_delete(void)
 {
 	vm_create();
@@ -238,6 +299,9 @@ int main(void)
 	scene_log();
 	scene_huge();
 	scene_nx();
+	scene_pml();
+	scene_split(false);
+	scene_split(true);
 	scene_delete();
 	return tap_done();
 }
