@@ -43,5 +43,9 @@ below "two vCPUs on two CPUs do not wait for each other" \
 	touch_smp2 ept vs_1_vcpu "<=" 0.6 umbra
 below "first touch of huge pages needs the same exits" touch_2m ept exits "<=" 1
 below "first touch of huge pages is cheaper" touch_2m ept ticks "<=" 0.9
+for step in arm get clear rewrite disarm; do
+	below "the dirty log costs less: $step" "dirty_$step" ept ticks "<=" 0.8
+done
+below "writing again to logged pages needs no more exits" dirty_rewrite ept exits "<=" 1
 [ ! -e "$results" ] || tap_note "$(cat "$results")"
 tap_end
