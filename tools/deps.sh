@@ -32,7 +32,8 @@ packages()
 			packages $g
 		done
 		;;
-	bench | demo) packages build; packages testhost ;;
+	bench) packages build; packages linux ;;
+	demo) packages build; packages testhost ;;
 	upstream) packages build; packages style; packages testhost ;;
 	docs) echo python3-docutils ;;
 	*) echo "deps.sh: no such group: $1" >&2; return 1 ;;

@@ -8,17 +8,13 @@ dir=$1
 shift
 tools=$(dirname "$0")/../..
 log=/tmp/linux.log
-# What only costs time in a guest that lives for seconds.
-append="console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off tsc=reliable
-no_timer_check nokaslr cryptomgr.notests=1 clearcpuid=erms,rdrand,rdseed
-initcall_blacklist=load_system_certificate_list,crypto_kdf108_init,init_blk_tracer,init_kprobe_trace"
+. "$(dirname "$0")/qemu.sh"
 
 boot()
 {
-	timeout 200 "$tools/as-dev-kvm" qemu-system-x86_64 -nodefaults -no-user-config \
-		-display none -serial stdio -no-reboot -m 128 -M "$machine",accel=kvm \
-		-smp "$cpus" -kernel "$dir/vmlinux" -initrd "$dir/initrd" \
-		-append "$(echo $append)" >$log 2>&1 </dev/null
+	# shellcheck disable=SC2046
+	timeout 200 "$tools/as-dev-kvm" qemu-system-x86_64 $(qemu_options) \
+		-append "$(qemu_append)" >$log 2>&1 </dev/null
 }
 
 # one PAGING: the machine boots, works and ends.
