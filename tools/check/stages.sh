@@ -3,7 +3,7 @@
 # what runs then (the longest first, two at a time), what looks at the results.
 
 build_stages="build_6_1 build_6_12 build_debug build_programs build_linux"
-test_stages="linux guests_2cpus guests_1cpu host life statistics api_ept api_shadow huge
+test_stages="linux upstream guests_2cpus guests_1cpu host life statistics api_ept api_shadow huge
 	races hotplug suspend perf
 	guests_debug guests_6_12 unit fuzz style headers_6_1 headers_6_12 sparse_6_1
 	sparse_6_12 docs files"
@@ -77,6 +77,8 @@ stage_build_linux()
 	tap_check "Linux guest" "$top/selftests/linux/prepare.sh" "$top/build/linux"
 	tap_end
 }
+
+stage_upstream() { "$here/upstream.sh"; }
 
 stage_suspend() { in_host -c 2 -- "$here/host/suspend.sh" "$runner"; }
 
