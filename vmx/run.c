@@ -27,13 +27,6 @@ static __always_inline void flush_l1d(void)
 		native_wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
 }
 
-/* The guest could train the host's branches: kernel IBRS takes effect anew. */
-static __always_inline void restore_ibrs(void)
-{
-	if (cpu_feature_enabled(X86_FEATURE_KERNEL_IBRS))
-		native_wrmsrl(MSR_IA32_SPEC_CTRL, this_cpu_read(x86_spec_ctrl_current));
-}
-
 /* The parts of the guest state that wait in memory for the entry. */
 static __always_inline void write_dirty(struct vmx_vcpu *vmx)
 {
@@ -115,7 +108,6 @@ static __always_inline bool enter(struct vmx_vcpu *vmx)
 
 	flush_l1d();
 	failed = umbra_vmx_enter(&vmx->host_rsp, vmx->vcpu.regs, vmx->launched);
-	restore_ibrs();
 	vmx->cached = 0;
 	vmx->cr2 = native_read_cr2();
 	if (unlikely(vmx->host_debugctl))
