@@ -185,12 +185,18 @@ static bool vm86_legal(void)
 	return true;
 }
 
+/* SYSCALL takes the privilege level of SS from STAR, whatever that is: with no exit. */
+static bool syscall_legal(const struct vmx_vcpu *vmx)
+{
+	return !(vmx->umsr[UMSR_STAR] >> 32 & SEGMENT_RPL_MASK);
+}
+
 /* Would VM entry take the segments without unrestricted guest, with paging on? */
 static bool state_legal(struct vmx_vcpu *vmx)
 {
 	int seg;
 
-	if (!task_legal(vmx))
+	if (!task_legal(vmx) || !syscall_legal(vmx))
 		return false;
 	if (vmx_rflags(vmx) & X86_EFLAGS_VM)
 		return vm86_legal();

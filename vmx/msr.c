@@ -131,6 +131,12 @@ static int set_umsr(struct vmx_vcpu *vmx, int i, u64 data)
 	if ((i == UMSR_TSC_AUX || i == UMSR_FMASK) && data >> 32)
 		return -EINVAL;
 	vmx_host_set_umsr(vmx, i, data);
+	if (i == UMSR_STAR) {
+		/* What SYSCALL loads from it may not do for the shadow family. */
+		vmx_sync_crs(vmx);
+		vmx->segs_set = true;
+		vmx_family_update(vmx);
+	}
 	return 0;
 }
 
