@@ -44,7 +44,8 @@ function report(   i, p, b, u, k, paging)
 			line(b, paging[p], "exits", exits_of(u), exits_of(k))
 			if (counted)
 				line(b, paging[p], "walk_refs", walks[u], walks[k])
-			line(b, paging[p], "table_bytes", tables[u], tables[k])
+			if (tables[k] > 0)
+				line(b, paging[p], "table_bytes", tables[u], tables[k])
 		}
 	}
 	for (p = 1; p <= 2; p++) {

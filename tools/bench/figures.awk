@@ -45,6 +45,10 @@ function join_counts(   region, key, part, bc, own)
 		reason[bc, part[2]] = (count[key] - own) / all_ops[bc]
 		counted_exits[bc] += reason[bc, part[2]]
 	}
+	# What reads no statistics of the module's has the emulator's count.
+	for (bc in counted_exits)
+		if (!exits[bc])
+			exits[bc] = counted_exits[bc]
 }
 
 END {

@@ -13,7 +13,8 @@ mkdir -p "$out/bin/x86_64"
 # The tree's headers hide what the installed kernel headers need, and one test
 # was given a macro's later name.
 make -s -C "$source" OUTPUT="$out/obj" \
-	EXTRA_CFLAGS="-include linux/stddef.h -DTEST_ASSERT_EQ=ASSERT_EQ" >"$out/build.log" 2>&1 || {
+	EXTRA_CFLAGS="-include linux/stddef.h -DTEST_ASSERT_EQ=ASSERT_EQ" \
+	>"$out/build.log" 2>&1 || {
 	grep -E 'error|undefined' "$out/build.log" >&2
 	exit 1
 }

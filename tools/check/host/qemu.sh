@@ -11,7 +11,9 @@ qemu_options()
 # What only costs time in a guest that lives for seconds is left out.
 qemu_append()
 {
+	local skip=load_system_certificate_list,crypto_kdf108_init
+	skip=$skip,init_blk_tracer,init_kprobe_trace
 	echo console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off tsc=reliable \
 		no_timer_check nokaslr cryptomgr.notests=1 clearcpuid=erms,rdrand,rdseed \
-		initcall_blacklist=load_system_certificate_list,crypto_kdf108_init,init_blk_tracer,init_kprobe_trace
+		"initcall_blacklist=$skip"
 }
