@@ -65,6 +65,7 @@ long umbra_check_extension(struct umbra_call *call)
 	case KVM_CAP_GET_MSR_FEATURES:
 	case KVM_CAP_XSAVE:
 	case KVM_CAP_ENABLE_CAP:
+	case KVM_CAP_VCPU_ATTRIBUTES:
 	case UMBRA_CAP_PAGING_MODE:
 		return 1;
 	case KVM_CAP_DISABLE_QUIRKS2:

@@ -129,6 +129,11 @@ long umbra_state_translate(struct umbra_call *call);
 /* prefault.c */
 long umbra_vcpu_prefault(struct umbra_call *call);
 
+/* attr.c */
+long umbra_attr_has(struct umbra_call *call);
+long umbra_attr_get(struct umbra_call *call);
+long umbra_attr_set(struct umbra_call *call);
+
 /* fpu.c */
 long umbra_fpu_get(struct umbra_call *call);
 long umbra_fpu_set(struct umbra_call *call);

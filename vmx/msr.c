@@ -166,6 +166,11 @@ static void set_tsc_offset(struct vmx_vcpu *vmx, u64 offset)
 	umbra_make_request(&vmx->vcpu, UMBRA_REQ_CLOCK);
 }
 
+void umbra_vmx_set_tsc_offset(struct umbra_vcpu *vcpu, u64 offset)
+{
+	set_tsc_offset(to_vmx(vcpu), offset);
+}
+
 /* By the guest it is an adjustment, by user space the time that others have, too. */
 static void set_tsc(struct vmx_vcpu *vmx, u64 value, bool host)
 {

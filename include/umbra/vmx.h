@@ -119,6 +119,7 @@ void umbra_vmx_vcpu_sipi(struct umbra_vcpu *vcpu, u8 vector);
  * umbra_vmx_tsc_offset() - guest TSC minus host TSC
  */
 u64 umbra_vmx_tsc_offset(struct umbra_vcpu *vcpu);
+void umbra_vmx_set_tsc_offset(struct umbra_vcpu *vcpu, u64 offset);
 
 /**
  * umbra_vmx_ready_for_interrupt() - would KVM_INTERRUPT be delivered at once?
