@@ -41,6 +41,7 @@ static const struct {
 	u32 index;
 } features[] = {
 	{ UMBRA_UCODE_REV, MSR_IA32_UCODE_REV },
+	{ 0, MSR_IA32_PERF_CAPABILITIES },
 };
 
 long umbra_msrs_feature_list(struct umbra_call *call)

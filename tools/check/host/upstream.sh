@@ -24,6 +24,8 @@ why()
 }
 
 ulimit -l unlimited
+# Some map more than there is, and touch little of it.
+echo 1 >/proc/sys/vm/overcommit_memory
 module_load "${column%-*}" "${column#*-}" || exit
 while read -r test args; do
 	echo "start $test $args"
