@@ -166,4 +166,23 @@ TEST_F(options, clock_page)
 	EXPECT_EQ(0, set_msr(&self->m, MSR_STEAL_TIME, MACHINE_DATA | 3));
 }
 
+TEST_F(options, tsc_offset)
+{
+	u64 value = 12345;
+	struct kvm_device_attr attr = {
+		.group = KVM_VCPU_TSC_CTRL, .attr = KVM_VCPU_TSC_OFFSET, .addr = (u64)&value,
+	};
+	int fd = self->m.vcpu.fd;
+
+	ASSERT_EQ(0, TRY(fd, KVM_HAS_DEVICE_ATTR, &attr));
+	EXPECT_EQ(0, TRY(fd, KVM_SET_DEVICE_ATTR, &attr));
+	value = 0;
+	EXPECT_EQ(0, TRY(fd, KVM_GET_DEVICE_ATTR, &attr));
+	EXPECT_EQ(12345, value);
+	attr.addr = KERNEL_ADDR;
+	EXPECT_EQ(-EFAULT, TRY(fd, KVM_SET_DEVICE_ATTR, &attr));
+	attr.attr = 7;
+	EXPECT_EQ(-ENXIO, TRY(fd, KVM_SET_DEVICE_ATTR, &attr));
+}
+
 TEST_HARNESS_MAIN
