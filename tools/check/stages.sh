@@ -99,7 +99,7 @@ stage_huge()
 stage_races()
 {
 	in_host -c 2 -m 768 -a numa=fake=2 -f "$top/build/api" -- "$here/host/api.sh" \
-		"$top/build/api" both stress host_memory
+		"$top/build/api" both stress host_memory long_zap
 }
 
 stage_guests_1cpu()
