@@ -19,10 +19,10 @@ static bool prefaults(const struct umbra_vm *vm)
 	return (vm ? vm->mmu.policy : umbra_default_policy()) == UMBRA_POLICY_EPT;
 }
 
-/* What is not listed answers 0; what is listed works. */
-long umbra_check_extension(struct umbra_call *call)
+/* What is there whatever the host and the VM are like. */
+static bool always_there(unsigned long cap)
 {
-	switch (call->arg) {
+	switch (cap) {
 	case KVM_CAP_USER_MEMORY:
 	case KVM_CAP_DESTROY_MEMORY_REGION_WORKS:
 	case KVM_CAP_JOIN_MEMORY_REGIONS_WORKS:
@@ -67,7 +67,16 @@ long umbra_check_extension(struct umbra_call *call)
 	case KVM_CAP_ENABLE_CAP:
 	case KVM_CAP_VCPU_ATTRIBUTES:
 	case UMBRA_CAP_PAGING_MODE:
-		return 1;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* What is not listed answers 0; what is listed works. */
+long umbra_check_extension(struct umbra_call *call)
+{
+	switch (call->arg) {
 	case KVM_CAP_DISABLE_QUIRKS2:
 		return UMBRA_QUIRKS;
 	case KVM_CAP_X86_USER_SPACE_MSR:
@@ -97,7 +106,7 @@ long umbra_check_extension(struct umbra_call *call)
 	case KVM_CAP_NR_MEMSLOTS:
 		return UMBRA_MAX_SLOTS;
 	default:
-		return 0;
+		return always_there(call->arg);
 	}
 }
 

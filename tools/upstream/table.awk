@@ -13,6 +13,7 @@ BEGIN {
 		}
 		close(file)
 	}
+	print "# SPDX-License-Identifier: GPL-2.0"
 	print "# The KVM selftests of Debian's linux-source-6.1, unmodified, in the emulated"
 	print "# host (two CPUs), written by make upstream. Reasons are below the table."
 	printf "%-60s", "test"
