@@ -205,6 +205,8 @@ static int slot_move(struct umbra_vm *vm, struct umbra_memslot *old,
 	xa_store(&vm->slot_ids, new->id, new, GFP_KERNEL);
 	if (umbra_memslot_logged(new))
 		umbra_mmu_log_begin(&vm->mmu);
+	/* CPUs have noted frames of the old place, which nobody knows soon. */
+	umbra_mmu_log_sync(&vm->mmu);
 	slot_remove(vm, old);
 	/* What user space has not fetched yet moves along. */
 	if (new->dirty_bitmap && old->dirty_bitmap)
