@@ -25,11 +25,21 @@ static struct umbra_vcpu *emu_to_vcpu(struct umbra_emu *emu)
 
 static enum umbra_emu_access walk(struct umbra_emu *emu, u64 gva, u32 access, u64 *gpa)
 {
+	struct umbra_vcpu *vcpu = emu_to_vcpu(emu);
 	struct umbra_exception exc;
+	int ret;
 
+	if (vcpu->emu_stale) {
+		vcpu->emu_stale = false;
+		umbra_vmx_sync_paging(vcpu);
+	}
 	if (emu->cpl == 3)
 		access |= UMBRA_ACC_USER;
-	if (!umbra_mmu_translate(&emu_to_vcpu(emu)->mmu, gva, access, gpa, &exc))
+	if (access & UMBRA_ACC_FETCH)
+		ret = umbra_mmu_translate_fetch(&vcpu->mmu, gva, access, gpa, &exc);
+	else
+		ret = umbra_mmu_translate(&vcpu->mmu, gva, access, gpa, &exc);
+	if (!ret)
 		return UMBRA_EMU_ACC_OK;
 	emu->exception.vector = exc.vector;
 	emu->exception.has_error_code = exc.has_error_code;
@@ -148,11 +158,10 @@ static void deliver(struct umbra_vcpu *vcpu)
 static int resume(struct umbra_vcpu *vcpu)
 {
 	struct umbra_emu *emu = &vcpu->emu;
-	u64 rip = emu->rip;
 	int idx, r;
 
-	umbra_vmx_emu_load(vcpu, emu);
-	if (emu->rip != rip) {
+	vcpu->emu_stale = true;
+	if (!umbra_vmx_emu_reload(vcpu, emu)) {
 		/* User space moved on: the instruction is abandoned. */
 		umbra_emulate_cancel(emu);
 		return 1;
@@ -291,6 +300,25 @@ static int finish(struct umbra_vcpu *vcpu, enum umbra_emu_result result,
 	}
 }
 
+/*
+ * The CPU has translated the access that exited. From an EPT exit the linear
+ * address is not to be had for sure, nor is whether it was a write: good enough
+ * for the kernel, while user code could have changed the instruction since.
+ */
+static void note_known(struct umbra_vcpu *vcpu, const struct umbra_fault *fault)
+{
+	bool exact = vcpu->mmu.family == UMBRA_FAMILY_SHADOW;
+	struct umbra_emu *emu = &vcpu->emu;
+
+	emu->known.valid = fault && !fault->walk && (exact || !emu->cpl);
+	if (!emu->known.valid)
+		return;
+	emu->known.exact = exact;
+	emu->known.write = !exact || (fault->access & UMBRA_ACC_WRITE);
+	emu->known.gva = fault->addr;
+	emu->known.gpa = fault->gpa;
+}
+
 int umbra_emulate_insn(struct umbra_vcpu *vcpu, const struct umbra_fault *fault)
 {
 	struct umbra_emu *emu = &vcpu->emu;
@@ -301,7 +329,9 @@ int umbra_emulate_insn(struct umbra_vcpu *vcpu, const struct umbra_fault *fault)
 	emu->ops = &emu_ops;
 	emu->pio.data = vcpu->pio_page;
 	emu->pio.capacity = PAGE_SIZE;
+	vcpu->emu_stale = false;
 	umbra_vmx_emu_load(vcpu, emu);
+	note_known(vcpu, fault);
 	return finish(vcpu, umbra_emulate(emu), fault);
 }
 

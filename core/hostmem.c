@@ -182,6 +182,18 @@ static int load_user(void *data, const void __user *uaddr, unsigned int len)
 		return __get_user(*(u64 *)data, (const u64 __user *)uaddr);
 	if (len == sizeof(u32) && IS_ALIGNED((unsigned long)uaddr, sizeof(u32)))
 		return __get_user(*(u32 *)data, (const u32 __user *)uaddr);
+	/* Code, mostly: two loads that overlap cost less than a copy. */
+	if (len > sizeof(u64) && len <= 2 * sizeof(u64)) {
+		unsigned int rest = len - sizeof(u64);
+		u64 first, last;
+
+		if (__get_user(first, (const u64 __user *)uaddr) ||
+		    __get_user(last, (const u64 __user *)(uaddr + rest)))
+			return -EFAULT;
+		memcpy(data, &first, sizeof(first));
+		memcpy(data + rest, &last, sizeof(last));
+		return 0;
+	}
 	return __copy_from_user(data, uaddr, len) ? -EFAULT : 0;
 }
 
@@ -198,6 +210,18 @@ int umbra_guest_read(struct umbra_mmu *mmu, gpa_t gpa, void *data, unsigned int 
 		len -= n;
 	}
 	return 0;
+}
+
+hva_t umbra_guest_hva(struct umbra_mmu *mmu, gpa_t gpa)
+{
+	struct umbra_memslot *slot = umbra_gfn_to_slot(mmu, umbra_gpa_to_gfn(gpa));
+
+	return slot ? (hva_t)slot_user(slot, gpa) : 0;
+}
+
+int umbra_hva_read64(hva_t hva, u64 *value)
+{
+	return __get_user(*value, (const u64 __user *)hva);
 }
 
 int umbra_guest_read_atomic(struct umbra_mmu *mmu, gpa_t gpa, void *data, unsigned int len)

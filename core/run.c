@@ -133,10 +133,8 @@ static int finish_exit(struct umbra_vcpu *vcpu)
 static void publish(struct umbra_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
-	struct kvm_regs regs;
 
-	umbra_vmx_get_regs(vcpu, &regs);
-	run->if_flag = !!(regs.rflags & X86_EFLAGS_IF);
+	run->if_flag = umbra_vmx_if_flag(vcpu);
 	run->cr8 = umbra_vcpu_cr8(vcpu);
 	run->apic_base = vcpu->apic_base;
 	run->ready_for_interrupt_injection = umbra_vmx_ready_for_interrupt(vcpu);

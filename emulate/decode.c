@@ -50,6 +50,21 @@ static enum umbra_emu_result fetch_more(struct umbra_emu *emu)
 	return emu_access_result(access);
 }
 
+/* Fetch as far as @size bytes more. */
+static enum umbra_emu_result reach(struct umbra_emu *emu, unsigned int size)
+{
+	struct umbra_emu_insn *insn = &emu->insn;
+	unsigned int end = insn->len + size;
+	enum umbra_emu_result ret;
+
+	while (insn->fetched < min_t(unsigned int, end, UMBRA_EMU_MAX_INSN)) {
+		ret = fetch_more(emu);
+		if (ret)
+			return ret;
+	}
+	return end > UMBRA_EMU_MAX_INSN ? emu_fault(emu, EMU_VECTOR_GP, true) : UMBRA_EMU_DONE;
+}
+
 /* Take @size little-endian bytes of the instruction stream. */
 static enum umbra_emu_result take(struct umbra_emu *emu, unsigned int size, u64 *value)
 {
@@ -58,16 +73,13 @@ static enum umbra_emu_result take(struct umbra_emu *emu, unsigned int size, u64 
 	unsigned int i;
 
 	*value = 0;
-	for (i = 0; i < size; i++) {
-		if (insn->len == UMBRA_EMU_MAX_INSN)
-			return emu_fault(emu, EMU_VECTOR_GP, true);
-		if (insn->len == insn->fetched) {
-			ret = fetch_more(emu);
-			if (ret)
-				return ret;
-		}
-		*value |= (u64)insn->bytes[insn->len++] << (8 * i);
+	if (insn->len + size > insn->fetched) {
+		ret = reach(emu, size);
+		if (ret)
+			return ret;
 	}
+	for (i = 0; i < size; i++)
+		*value |= (u64)insn->bytes[insn->len++] << (8 * i);
 	return UMBRA_EMU_DONE;
 }
 

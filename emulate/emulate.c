@@ -15,7 +15,7 @@ enum emu_state {
  */
 void emu_begin(struct umbra_emu *emu)
 {
-	memcpy(emu->new_regs, emu->regs, sizeof(emu->new_regs));
+	emu->written = 0;
 	emu->new_rflags = emu->rflags;
 	emu->cursor = 0;
 }
@@ -26,7 +26,12 @@ void emu_begin(struct umbra_emu *emu)
  */
 void emu_commit(struct umbra_emu *emu)
 {
-	memcpy(emu->regs, emu->new_regs, sizeof(emu->regs));
+	unsigned int reg, left = emu->written;
+
+	for (; left; left &= left - 1) {
+		reg = __builtin_ctz(left);
+		emu->regs[reg] = emu->new_regs[reg];
+	}
 	emu->rflags = emu->new_rflags;
 	emu->nr_done = 0;
 	emu->retired = true;
@@ -55,6 +60,14 @@ static void begin_call(struct umbra_emu *emu)
 	emu->retired = false;
 	emu->tf_trap = false;
 	emu->yield = false;
+}
+
+/* What is left of another instruction. */
+static void begin_insn(struct umbra_emu *emu)
+{
+	umbra_emulate_cancel(emu);
+	begin_call(emu);
+	emu->mapped = false;
 	emu->xlat[0].valid = false;
 	emu->xlat[1].valid = false;
 }
@@ -74,8 +87,7 @@ enum umbra_emu_result umbra_emulate(struct umbra_emu *emu)
 {
 	enum umbra_emu_result ret;
 
-	umbra_emulate_cancel(emu);
-	begin_call(emu);
+	begin_insn(emu);
 	ret = emu_decode(emu);
 	return ret ? ret : run(emu);
 }
@@ -87,10 +99,13 @@ enum umbra_emu_result umbra_emulate_resume(struct umbra_emu *emu)
 	begin_call(emu);
 	if (state == STATE_IDLE)
 		return UMBRA_EMU_RETRY;
-	if (state == STATE_PIO)
+	if (state == STATE_PIO) {
 		emu->pio_ready = true;
-	else
+		/* Elements come one by one, over many pages maybe. */
+		emu->xlat[1].valid = false;
+	} else {
 		emu->done[emu->nr_done++] = emu->mmio;
+	}
 	return run(emu);
 }
 
@@ -98,8 +113,7 @@ enum umbra_emu_result umbra_emulate_decode_only(struct umbra_emu *emu)
 {
 	enum umbra_emu_result ret;
 
-	umbra_emulate_cancel(emu);
-	begin_call(emu);
+	begin_insn(emu);
 	emu->mem = (struct umbra_emu_operand) {};
 	ret = emu_decode(emu);
 	if (ret || !emu_has_memory(&emu->insn))

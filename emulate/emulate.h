@@ -105,12 +105,6 @@ struct emu_opcode {
 	u16 flags;
 };
 
-/* A memory operand after segmentation and paging: at most two pages. */
-struct emu_span {
-	u64 gpa[2];
-	u8 len[2];
-};
-
 /* opcodes.c */
 bool emu_opcode_lookup(struct umbra_emu_insn *insn);
 bool emu_opcode_group(struct umbra_emu_insn *insn);
@@ -134,13 +128,14 @@ enum umbra_emu_result emu_linearize(struct umbra_emu *emu, struct umbra_emu_oper
 bool emu_canonical(const struct umbra_emu *emu, u64 gva);
 
 /* memory.c */
+enum umbra_emu_result emu_map_operand(struct umbra_emu *emu);
 enum umbra_emu_result emu_span_map(struct umbra_emu *emu, struct umbra_emu_operand *mem,
-				   struct emu_span *span);
-enum umbra_emu_result emu_span_read(struct umbra_emu *emu, const struct emu_span *span,
+				   struct umbra_emu_span *span);
+enum umbra_emu_result emu_span_read(struct umbra_emu *emu, const struct umbra_emu_span *span,
 				    void *buf);
-enum umbra_emu_result emu_span_write(struct umbra_emu *emu, const struct emu_span *span,
+enum umbra_emu_result emu_span_write(struct umbra_emu *emu, const struct umbra_emu_span *span,
 				     const void *buf);
-enum umbra_emu_result emu_span_replace(struct umbra_emu *emu, const struct emu_span *span,
+enum umbra_emu_result emu_span_replace(struct umbra_emu *emu, const struct umbra_emu_span *span,
 				       const void *old, const void *new, bool *raced);
 
 /* alu.c */

@@ -14,7 +14,7 @@ struct values {
 	bool store;	/* dst is to be written back */
 };
 
-static enum umbra_emu_result load(struct umbra_emu *emu, u8 kind, const struct emu_span *span,
+static enum umbra_emu_result load(struct umbra_emu *emu, u8 kind, const struct umbra_emu_span *span,
 				  u64 *value)
 {
 	const struct umbra_emu_insn *insn = &emu->insn;
@@ -107,7 +107,7 @@ static void compute(struct umbra_emu *emu, struct values *v)
 	}
 }
 
-static enum umbra_emu_result general(struct umbra_emu *emu, const struct emu_span *span,
+static enum umbra_emu_result general(struct umbra_emu *emu, const struct umbra_emu_span *span,
 				     bool *raced)
 {
 	const struct umbra_emu_insn *insn = &emu->insn;
@@ -135,7 +135,7 @@ static enum umbra_emu_result general(struct umbra_emu *emu, const struct emu_spa
 
 /* CMPXCHG8B and CMPXCHG16B */
 static enum umbra_emu_result compare_exchange_pair(struct umbra_emu *emu,
-						   const struct emu_span *span, bool *raced)
+						   const struct umbra_emu_span *span, bool *raced)
 {
 	unsigned int half = emu->insn.opsize / 2;
 	u8 old[16], expected[16], new[16];
@@ -166,18 +166,16 @@ static enum umbra_emu_result compare_exchange_pair(struct umbra_emu *emu,
 
 static enum umbra_emu_result attempt(struct umbra_emu *emu, bool *raced)
 {
-	struct emu_span span = {};
 	enum umbra_emu_result ret;
 
 	if (emu_has_memory(&emu->insn)) {
-		emu_resolve(emu);
-		ret = emu_span_map(emu, &emu->mem, &span);
+		ret = emu_map_operand(emu);
 		if (ret)
 			return ret;
 	}
 	if (emu->insn.op == OP_CMPXCHG8B)
-		return compare_exchange_pair(emu, &span, raced);
-	return general(emu, &span, raced);
+		return compare_exchange_pair(emu, &emu->span, raced);
+	return general(emu, &emu->span, raced);
 }
 
 static enum umbra_emu_result ordinary(struct umbra_emu *emu)

@@ -11,6 +11,27 @@
  */
 #include "emulate.h"
 
+/* Is it the access that the caller has translated already? */
+static bool is_known(struct umbra_emu *emu, u64 gva, bool write, u64 *gpa)
+{
+	struct umbra_emu_known *known = &emu->known;
+	bool two = emu->insn.dst == KIND_STRING && emu->insn.src == KIND_STRING;
+
+	if (!known->valid || (write && !known->write))
+		return false;
+	if (known->exact) {
+		if ((gva ^ known->gva) / EMU_PAGE_SIZE)
+			return false;
+	} else {
+		if (two || (gva ^ known->gpa) % EMU_PAGE_SIZE)
+			return false;
+		/* The same offset in another page would be taken for it, too. */
+		known->valid = false;
+	}
+	*gpa = known->gpa - known->gpa % EMU_PAGE_SIZE + gva % EMU_PAGE_SIZE;
+	return true;
+}
+
 static enum umbra_emu_result translate(struct umbra_emu *emu, u64 gva, bool write, u64 *gpa)
 {
 	struct umbra_emu_xlat *xlat = &emu->xlat[write];
@@ -19,9 +40,11 @@ static enum umbra_emu_result translate(struct umbra_emu *emu, u64 gva, bool writ
 
 	if (!xlat->valid || xlat->page != gva - offset) {
 		xlat->valid = false;
-		access = emu->ops->translate(emu, gva, write, gpa);
-		if (access != UMBRA_EMU_ACC_OK)
-			return emu_access_result(access);
+		if (!is_known(emu, gva, write, gpa)) {
+			access = emu->ops->translate(emu, gva, write, gpa);
+			if (access != UMBRA_EMU_ACC_OK)
+				return emu_access_result(access);
+		}
 		xlat->page = gva - offset;
 		xlat->gpa = *gpa - offset;
 		xlat->valid = true;
@@ -37,7 +60,7 @@ static enum umbra_emu_result translate(struct umbra_emu *emu, u64 gva, bool writ
  * @span: result
  */
 enum umbra_emu_result emu_span_map(struct umbra_emu *emu, struct umbra_emu_operand *mem,
-				   struct emu_span *span)
+				   struct umbra_emu_span *span)
 {
 	enum umbra_emu_result ret;
 	u64 next;
@@ -54,6 +77,24 @@ enum umbra_emu_result emu_span_map(struct umbra_emu *emu, struct umbra_emu_opera
 	if (emu->mode != UMBRA_EMU_LONG64)
 		next = (u32)next;
 	return translate(emu, next, mem->write, &span->gpa[1]);
+}
+
+/**
+ * emu_map_operand() - find, check and translate the operand of an instruction
+ *	with one
+ * @emu: context; @emu->mem and @emu->span are set, and stay while the
+ *	instruction is executed again
+ */
+enum umbra_emu_result emu_map_operand(struct umbra_emu *emu)
+{
+	enum umbra_emu_result ret;
+
+	if (emu->mapped)
+		return UMBRA_EMU_DONE;
+	emu_resolve(emu);
+	ret = emu_span_map(emu, &emu->mem, &emu->span);
+	emu->mapped = !ret;
+	return ret;
 }
 
 /* Was this access done by an earlier execution of the same instruction? */
@@ -102,7 +143,7 @@ static enum umbra_emu_result perform(struct umbra_emu *emu, struct umbra_emu_mmi
 	return UMBRA_EMU_DONE;
 }
 
-static enum umbra_emu_result transfer(struct umbra_emu *emu, const struct emu_span *span,
+static enum umbra_emu_result transfer(struct umbra_emu *emu, const struct umbra_emu_span *span,
 				      u8 *data, bool write)
 {
 	enum umbra_emu_result ret;
@@ -133,7 +174,7 @@ static enum umbra_emu_result transfer(struct umbra_emu *emu, const struct emu_sp
  * @span: mapped operand
  * @buf: its bytes
  */
-enum umbra_emu_result emu_span_read(struct umbra_emu *emu, const struct emu_span *span,
+enum umbra_emu_result emu_span_read(struct umbra_emu *emu, const struct umbra_emu_span *span,
 				    void *buf)
 {
 	return transfer(emu, span, buf, false);
@@ -145,7 +186,7 @@ enum umbra_emu_result emu_span_read(struct umbra_emu *emu, const struct emu_span
  * @span: operand, mapped for writing
  * @buf: its bytes
  */
-enum umbra_emu_result emu_span_write(struct umbra_emu *emu, const struct emu_span *span,
+enum umbra_emu_result emu_span_write(struct umbra_emu *emu, const struct umbra_emu_span *span,
 				     const void *buf)
 {
 	/* transfer() writes to its buffer only when it reads memory. */
@@ -153,7 +194,7 @@ enum umbra_emu_result emu_span_write(struct umbra_emu *emu, const struct emu_spa
 }
 
 /* Only naturally aligned operands can be exchanged atomically. */
-static bool is_atomic(const struct emu_span *span)
+static bool is_atomic(const struct umbra_emu_span *span)
 {
 	return !span->len[1] && !(span->gpa[0] & (span->len[0] - 1));
 }
@@ -169,7 +210,7 @@ static bool is_atomic(const struct emu_span *span)
  *
  * A misaligned operand, or one in MMIO, is written plainly.
  */
-enum umbra_emu_result emu_span_replace(struct umbra_emu *emu, const struct emu_span *span,
+enum umbra_emu_result emu_span_replace(struct umbra_emu *emu, const struct umbra_emu_span *span,
 				       const void *old, const void *new, bool *raced)
 {
 	enum umbra_emu_access access;

@@ -107,6 +107,10 @@ void emu_reg_write(struct umbra_emu *emu, unsigned int reg, unsigned int size, u
 		mask <<= 8;
 		value <<= 8;
 	}
+	if (!(emu->written & BIT(reg))) {
+		emu->written |= BIT(reg);
+		emu->new_regs[reg] = emu->regs[reg];
+	}
 	emu->new_regs[reg] = (emu->new_regs[reg] & ~mask) | value;
 }
 

@@ -45,7 +45,7 @@ static bool same_page(const struct umbra_emu_operand *mem, u64 first)
 static enum umbra_emu_result gather_one(struct umbra_emu *emu, u32 index, u64 *first)
 {
 	enum umbra_emu_result ret;
-	struct emu_span span;
+	struct umbra_emu_span span;
 
 	emu_string_operand(emu, UMBRA_EMU_RSI, index, &emu->mem);
 	ret = emu_span_map(emu, &emu->mem, &span);
@@ -82,7 +82,7 @@ static enum umbra_emu_result check_room(struct umbra_emu *emu)
 {
 	u32 max = batch(emu);
 	enum umbra_emu_result ret;
-	struct emu_span span;
+	struct umbra_emu_span span;
 	u64 first;
 	u32 i;
 
@@ -119,7 +119,7 @@ static enum umbra_emu_result finish_outs(struct umbra_emu *emu)
 static enum umbra_emu_result scatter(struct umbra_emu *emu)
 {
 	enum umbra_emu_result ret = UMBRA_EMU_RETRY;
-	struct emu_span span;
+	struct umbra_emu_span span;
 
 	/* User space may have made the count smaller meanwhile. */
 	if (!emu_string_count(emu)) {

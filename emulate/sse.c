@@ -2,7 +2,7 @@
 /* Loads and stores of XMM registers; forms without memory never get here. */
 #include "emulate.h"
 
-static enum umbra_emu_result sse_load(struct umbra_emu *emu, const struct emu_span *span)
+static enum umbra_emu_result sse_load(struct umbra_emu *emu, const struct umbra_emu_span *span)
 {
 	enum umbra_emu_result ret;
 	u8 xmm[16] = {};
@@ -16,7 +16,7 @@ static enum umbra_emu_result sse_load(struct umbra_emu *emu, const struct emu_sp
 	return emu_access_result(emu->ops->xmm_write(emu, emu->insn.reg, xmm));
 }
 
-static enum umbra_emu_result sse_store(struct umbra_emu *emu, const struct emu_span *span)
+static enum umbra_emu_result sse_store(struct umbra_emu *emu, const struct umbra_emu_span *span)
 {
 	enum umbra_emu_result ret;
 	u8 xmm[16];
@@ -35,14 +35,12 @@ enum umbra_emu_result emu_sse(struct umbra_emu *emu)
 {
 	bool is_load = emu->insn.op == OP_SSE_LOAD;
 	enum umbra_emu_result ret;
-	struct emu_span span;
 
 	if (!emu_has_memory(&emu->insn) || !emu->ops->xmm_read || !emu->ops->xmm_write)
 		return UMBRA_EMU_UNKNOWN;
 	emu_begin(emu);
-	emu_resolve(emu);
-	ret = emu_span_map(emu, &emu->mem, &span);
+	ret = emu_map_operand(emu);
 	if (!ret)
-		ret = is_load ? sse_load(emu, &span) : sse_store(emu, &span);
+		ret = is_load ? sse_load(emu, &emu->span) : sse_store(emu, &emu->span);
 	return ret ? ret : emu_finish(emu);
 }

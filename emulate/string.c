@@ -85,11 +85,12 @@ enum umbra_emu_result emu_string_retire(struct umbra_emu *emu, bool more)
 	return emu->tf_trap ? UMBRA_EMU_DONE : UMBRA_EMU_RETRY;
 }
 
-static enum umbra_emu_result load_source(struct umbra_emu *emu, struct emu_span *dst, u64 *value)
+static enum umbra_emu_result load_source(struct umbra_emu *emu, struct umbra_emu_span *dst,
+					 u64 *value)
 {
 	struct umbra_emu_operand mem;
 	enum umbra_emu_result ret;
-	struct emu_span span;
+	struct umbra_emu_span span;
 
 	emu_string_operand(emu, UMBRA_EMU_RSI, 0, &mem);
 	ret = emu_span_map(emu, &mem, &span);
@@ -102,7 +103,8 @@ static enum umbra_emu_result load_source(struct umbra_emu *emu, struct emu_span 
 }
 
 /* CMPS and SCAS: compare @value with the destination. */
-static enum umbra_emu_result compare(struct umbra_emu *emu, const struct emu_span *dst, u64 value)
+static enum umbra_emu_result compare(struct umbra_emu *emu, const struct umbra_emu_span *dst,
+				     u64 value)
 {
 	enum umbra_emu_result ret;
 	u64 other = 0;
@@ -117,7 +119,7 @@ static enum umbra_emu_result iterate(struct umbra_emu *emu)
 {
 	unsigned int size = emu->insn.opsize;
 	enum umbra_emu_result ret;
-	struct emu_span dst;
+	struct umbra_emu_span dst;
 	u64 value = 0;
 
 	emu_resolve(emu);

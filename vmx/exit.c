@@ -12,25 +12,32 @@
 
 #include "vmx.h"
 
+/* An instruction has completed without the CPU: what it ends, and what follows it. */
+void vmx_insn_retired(struct vmx_vcpu *vmx, bool single_step)
+{
+	const u32 shadow = GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS;
+	u32 blocking = vmcs_read32(GUEST_INTERRUPTIBILITY_INFO);
+
+	if (unlikely(blocking & shadow))
+		vmcs_write32(GUEST_INTERRUPTIBILITY_INFO, blocking & ~shadow);
+	if (unlikely(single_step)) {
+		vmx->dr6 |= DR_STEP;
+		vmx_queue_exception(vmx, X86_TRAP_DB, false, 0);
+	}
+}
+
 /* Leave the instruction that exited behind. */
 void vmx_skip_insn(struct vmx_vcpu *vmx)
 {
-	const u32 shadow = GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS;
 	unsigned long rip = vmx_rip(vmx) + vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
-	u32 blocking = vmcs_read32(GUEST_INTERRUPTIBILITY_INFO);
+	unsigned long rflags = vmx_rflags(vmx);
 
 	if (unlikely(rip >> 32 && !vmx_in_long64(vmx)))
 		rip = (u32)rip;
 	vmx_set_rip(vmx, rip);
-	if (unlikely(blocking & shadow))
-		vmcs_write32(GUEST_INTERRUPTIBILITY_INFO, blocking & ~shadow);
-	if (unlikely(vmx_rflags(vmx) & (X86_EFLAGS_TF | X86_EFLAGS_RF))) {
-		vmx_set_rflags(vmx, vmx_rflags(vmx) & ~X86_EFLAGS_RF);
-		if (vmx_rflags(vmx) & X86_EFLAGS_TF) {
-			vmx->dr6 |= DR_STEP;
-			vmx_queue_exception(vmx, X86_TRAP_DB, false, 0);
-		}
-	}
+	if (unlikely(rflags & X86_EFLAGS_RF))
+		vmx_set_rflags(vmx, rflags & ~X86_EFLAGS_RF);
+	vmx_insn_retired(vmx, rflags & X86_EFLAGS_TF);
 }
 
 static int skip(struct vmx_vcpu *vmx)

@@ -56,6 +56,11 @@ void umbra_vmx_set_regs(struct umbra_vcpu *vcpu, const struct kvm_regs *regs)
 		vmx->ev.exc.valid = false;
 }
 
+bool umbra_vmx_if_flag(struct umbra_vcpu *vcpu)
+{
+	return vmx_rflags(to_vmx(vcpu)) & X86_EFLAGS_IF;
+}
+
 void vmx_segment_get(int seg, struct kvm_segment *out)
 {
 	u32 ar = vmcs_read32(vmcs_seg_ar(seg));
@@ -284,8 +289,8 @@ void umbra_vmx_emu_load(struct umbra_vcpu *vcpu, struct umbra_emu *emu)
 
 	umbra_vmx_sync_paging(vcpu);
 	vmx_rsp(vmx);
-	BUILD_BUG_ON(sizeof(emu->regs) != sizeof(vcpu->regs));
-	memcpy(emu->regs, vcpu->regs, sizeof(emu->regs));
+	BUILD_BUG_ON(sizeof(vcpu->regs) != UMBRA_EMU_NR_REGS * sizeof(*emu->regs));
+	emu->regs = (u64 *)vcpu->regs;
 	emu->rip = vmx_rip(vmx);
 	emu->rflags = vmx_rflags(vmx);
 	emu->mode = emu_mode(vmx);
@@ -295,22 +300,25 @@ void umbra_vmx_emu_load(struct umbra_vcpu *vcpu, struct umbra_emu *emu)
 			   (emu->rflags & X86_EFLAGS_AC);
 }
 
+bool umbra_vmx_emu_reload(struct umbra_vcpu *vcpu, struct umbra_emu *emu)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	vmx_rsp(vmx);
+	emu->rflags = vmx_rflags(vmx);
+	return vmx_rip(vmx) == emu->rip;
+}
+
 void umbra_vmx_emu_store(struct umbra_vcpu *vcpu, const struct umbra_emu *emu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
-	memcpy(vcpu->regs, emu->regs, sizeof(vcpu->regs));
+	if (!emu->retired)
+		return;
 	vmx_set_rsp(vmx, emu->regs[UMBRA_RSP]);
 	vmx_set_rip(vmx, emu->rip);
 	vmx_set_rflags(vmx, emu->rflags);
-	if (emu->retired)
-		vmcs_write32(GUEST_INTERRUPTIBILITY_INFO,
-			     vmcs_read32(GUEST_INTERRUPTIBILITY_INFO) &
-			     ~(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS));
-	if (emu->tf_trap) {
-		vmx->dr6 |= DR_STEP;
-		vmx_queue_exception(vmx, X86_TRAP_DB, false, 0);
-	}
+	vmx_insn_retired(vmx, emu->tf_trap);
 }
 
 /* Segment numbers of the emulator are those of the VMCS. */

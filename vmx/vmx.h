@@ -369,6 +369,7 @@ void vmx_host_save(struct vmx_vcpu *vmx);
 void vmx_host_restore(struct vmx_vcpu *vmx);
 
 /* exit.c */
+void vmx_insn_retired(struct vmx_vcpu *vmx, bool single_step);
 void vmx_skip_insn(struct vmx_vcpu *vmx);
 int vmx_handle_exit(struct vmx_vcpu *vmx);
 int vmx_exit_internal_error(struct vmx_vcpu *vmx, u32 suberror);

@@ -10,14 +10,14 @@
  *
  * How a caller uses it:
  *
- *	emu->regs, rip, rflags, mode, cpl, ... = vCPU state
+ *	emu->regs = &vCPU registers; rip, rflags, mode, cpl, ... = vCPU state
  *	result = umbra_emulate(emu);
- *	vCPU registers = emu->regs, rip, rflags          (whatever the result)
+ *	vCPU's rip, rflags = emu->rip, rflags            (whatever the result)
  *
  *	while (result is UMBRA_EMU_MMIO or UMBRA_EMU_PIO) {
  *		device or user space performs emu->mmio or emu->pio
  *		result = umbra_emulate_resume(emu);
- *		vCPU registers = emu->regs, rip, rflags
+ *		vCPU's rip, rflags = emu->rip, rflags
  *	}
  *
  * emu->regs, rip and rflags are architecturally consistent after every return:
@@ -143,7 +143,7 @@ struct umbra_emu;
  *	give the guest-physical address. FAULT fills emu->exception with #PF.
  *	With guest paging off, @gpa = @gva. Called for every page of an operand
  *	before any byte of it is written. May be answered from the emulator's
- *	own small cache within one umbra_emulate() call.
+ *	own small cache within one instruction, and from emu->known.
  * @read: Copy @len (1 to 8) bytes of guest-physical memory. Never crosses a
  *	page.
  * @write: The same, to memory. It does the dirty logging and tells the write
@@ -307,11 +307,39 @@ struct umbra_emu_xlat {
 };
 
 /**
+ * struct umbra_emu_known - what is known of an operand's translation
+ * @valid: something is
+ * @exact: @gva is known; otherwise it is the operand with @gpa's offset in its
+ *	page, unless there are two that it could be
+ * @write: it is good for a write, too
+ * @gva: linear address
+ * @gpa: its guest-physical address
+ */
+struct umbra_emu_known {
+	bool valid;
+	bool exact;
+	bool write;
+	u64 gva;
+	u64 gpa;
+};
+
+/**
+ * struct umbra_emu_span - a memory operand after segmentation and paging (private)
+ * @gpa: where it begins in each of its pages, two at most
+ * @len: how much of it is there
+ */
+struct umbra_emu_span {
+	u64 gpa[2];
+	u8 len[2];
+};
+
+/**
  * struct umbra_emu - one instruction under emulation; embed it in the vCPU
  *
  * Set by the caller before umbra_emulate():
  * @ops:         callbacks
- * @regs:        general registers, by enum umbra_emu_reg
+ * @regs:        the vCPU's general registers, by enum umbra_emu_reg; changed as
+ *               instructions commit
  * @rip:         instruction pointer
  * @rflags:      flags
  * @mode:        decoding mode
@@ -319,6 +347,7 @@ struct umbra_emu_xlat {
  * @va_bits:     linear address width, 48 or 57
  * @align_check: CR0.AM = 1, RFLAGS.AC = 1 and CPL = 3
  * @pio:         data and capacity only
+ * @known:       translation of the access that the instruction is emulated for
  *
  * Set by an op while it runs, cleared by umbra_emulate():
  * @yield: after this iteration of a string instruction go on in the guest
@@ -340,19 +369,24 @@ struct umbra_emu_xlat {
  * @state:      what umbra_emulate_resume() has to continue
  * @pio_ready:  @pio has been performed
  * @pio_pos:    elements of @pio that are committed
- * @new_regs:   registers while the instruction executes
+ * @mapped:     @mem and @span are the memory operand's
+ * @span:       the translated memory operand
+ * @written:    set of registers in @new_regs
+ * @new_regs:   registers that the instruction writes while it executes
  * @new_rflags: flags while the instruction executes
- * @xlat:       translation of the last page, for reads and for writes
+ * @xlat:       translation of the last page, for reads and for writes; an
+ *              instruction keeps it over its MMIO and PIO
  */
 struct umbra_emu {
 	const struct umbra_emu_ops *ops;
-	u64 regs[UMBRA_EMU_NR_REGS];
+	u64 *regs;
 	u64 rip;
 	u64 rflags;
 	enum umbra_emu_mode mode;
 	u8 cpl;
 	u8 va_bits;
 	bool align_check;
+	struct umbra_emu_known known;
 
 	struct umbra_emu_exception exception;
 	struct umbra_emu_mmio mmio;
@@ -369,6 +403,9 @@ struct umbra_emu {
 	u8 state;
 	bool pio_ready;
 	u32 pio_pos;
+	bool mapped;
+	struct umbra_emu_span span;
+	u16 written;
 	u64 new_regs[UMBRA_EMU_NR_REGS];
 	u64 new_rflags;
 	struct umbra_emu_xlat xlat[2];

@@ -115,6 +115,26 @@ unsigned int umbra_hostpage_level(const struct umbra_memslot *slot, gfn_t gfn);
 int umbra_guest_read(struct umbra_mmu *mmu, gpa_t gpa, void *data, unsigned int len);
 
 /**
+ * umbra_guest_hva() - where the host keeps a guest physical address
+ * @mmu: the VM's MMU; the caller holds mmu->srcu
+ * @gpa: guest physical address
+ *
+ * Return: the host virtual address, good as long as the set of slots is the same;
+ * 0 without a slot.
+ */
+hva_t umbra_guest_hva(struct umbra_mmu *mmu, gpa_t gpa);
+
+/**
+ * umbra_hva_read64() - read an aligned word of guest memory
+ * @hva: from umbra_guest_hva()
+ * @value: out
+ *
+ * Context: may sleep; mm is current->mm.
+ * Return: 0 or -EFAULT.
+ */
+int umbra_hva_read64(hva_t hva, u64 *value);
+
+/**
  * umbra_guest_read_atomic() - umbra_guest_read() without sleeping
  * @mmu: the VM's MMU; the caller holds mmu->srcu
  * @gpa: guest physical address; does not cross a page

@@ -237,6 +237,28 @@ struct umbra_mmu_cache {
 #define UMBRA_PREV_ROOTS	4
 
 /**
+ * struct umbra_recall - a walk of the guest's tables that may be used again
+ * @nr: entries read; 0 when nothing is remembered
+ * @access: UMBRA_ACC_* that it was for
+ * @gva: page
+ * @gpa: its translation
+ * @generation: of the set of slots by which @hva was found
+ * @state: registers then
+ * @gpte: the entries, as they were left
+ * @hva: where they are
+ */
+struct umbra_recall {
+	unsigned int nr;
+	u32 access;
+	u64 gva;
+	gpa_t gpa;
+	u64 generation;
+	struct umbra_paging_state state;
+	u64 gpte[5];
+	hva_t hva[5];
+};
+
+/**
  * struct umbra_mmu_vcpu - one vCPU's view of the page tables
  * @mmu: the VM's
  * @state: guest registers, kept by vmx/
@@ -267,6 +289,7 @@ struct umbra_mmu_cache {
  * @seen_cr0: CR0 at the last umbra_mmu_state_changed()
  * @seen_cr4: CR4 then
  * @seen_efer: EFER then
+ * @recall: the last walk for a fetch
  * @mmio_gfn: EPT: frame without memory that was used last
  * @mmio_gen: umbra_memslots.mmio_gen for which that is so; 0 for never
  * @stat: counters
@@ -292,6 +315,7 @@ struct umbra_mmu_vcpu {
 	u64 seen_cr0;
 	u64 seen_cr4;
 	u64 seen_efer;
+	struct umbra_recall recall;
 	gfn_t mmio_gfn;
 	u64 mmio_gen;
 
@@ -495,6 +519,15 @@ void umbra_mmu_invalidate_all(struct umbra_mmu_vcpu *vcpu);
  */
 int umbra_mmu_translate(struct umbra_mmu_vcpu *vcpu, u64 gva, u32 access, gpa_t *gpa,
 			struct umbra_exception *exc);
+
+/**
+ * umbra_mmu_translate_fetch() - umbra_mmu_translate() for one fetch after another
+ *
+ * Remembers the last walk, and walks again only when an entry of the guest's that
+ * it went through has changed, or anything else that it depends on.
+ */
+int umbra_mmu_translate_fetch(struct umbra_mmu_vcpu *vcpu, u64 gva, u32 access, gpa_t *gpa,
+			      struct umbra_exception *exc);
 
 /**
  * umbra_mmu_translate_quiet() - the same without touching guest memory

@@ -126,6 +126,7 @@ struct umbra_vcpu_stat {
  * @guest_fpu: guest FPU state, swapped around KVM_RUN
  * @emu: the instruction under emulation, if any
  * @emu_tracked: the instruction is emulated because it writes to a guest table
+ * @emu_stale: user space had the vCPU since @mmu.state was brought up to date
  * @emu_error: -errno when memory that the instruction needs cannot be had
  * @complete: what the next KVM_RUN has to finish first, or NULL
  * @complete_rip: linear address of the instruction that @complete skips
@@ -170,6 +171,7 @@ struct umbra_vcpu {
 	struct umbra_emu emu;
 	int emu_error;
 	bool emu_tracked;
+	bool emu_stale;
 	int (*complete)(struct umbra_vcpu *vcpu);
 	u64 complete_rip;
 	struct umbra_pv pv;

@@ -122,6 +122,11 @@ u64 umbra_vmx_tsc_offset(struct umbra_vcpu *vcpu);
 void umbra_vmx_set_tsc_offset(struct umbra_vcpu *vcpu, u64 offset);
 
 /**
+ * umbra_vmx_if_flag() - are the guest's interrupts on?
+ */
+bool umbra_vmx_if_flag(struct umbra_vcpu *vcpu);
+
+/**
  * umbra_vmx_ready_for_interrupt() - would KVM_INTERRUPT be delivered at once?
  */
 bool umbra_vmx_ready_for_interrupt(struct umbra_vcpu *vcpu);
@@ -147,10 +152,14 @@ void umbra_vmx_update_logging(struct umbra_vcpu *vcpu);
 /**
  * umbra_vmx_emu_load() / umbra_vmx_emu_store() - registers for the emulator
  *
- * load fills regs, rip, rflags, mode, cpl and the like; store takes regs, rip
- * and rflags back, and with @retired ends blocking by STI and MOV SS.
+ * load fills regs, rip, rflags, mode, cpl and the like; the registers are the
+ * vCPU's own, not a copy. store, with @retired, takes rip and rflags back, ends
+ * blocking by STI and MOV SS, and raises a single-step trap that is due. reload
+ * goes on with an instruction after user space had the vCPU; it is false when rip
+ * is another one.
  */
 void umbra_vmx_emu_load(struct umbra_vcpu *vcpu, struct umbra_emu *emu);
+bool umbra_vmx_emu_reload(struct umbra_vcpu *vcpu, struct umbra_emu *emu);
 void umbra_vmx_emu_store(struct umbra_vcpu *vcpu, const struct umbra_emu *emu);
 void umbra_vmx_emu_segment(struct umbra_vcpu *vcpu, int seg, struct umbra_emu_segment *out);
 

@@ -200,6 +200,7 @@ void machine_init(struct machine *m)
 {
 	memset(m, 0, sizeof(*m));
 	m->emu.ops = &ops;
+	m->emu.regs = m->regs;
 	m->emu.rflags = 2;
 	m->emu.va_bits = 48;
 	m->emu.pio.data = m->pio;

@@ -46,6 +46,7 @@ struct mapping {
 
 struct machine {
 	struct umbra_emu emu;
+	u64 regs[UMBRA_EMU_NR_REGS];
 	u8 ram[RAM_SIZE];
 	struct mapping maps[32];
 	unsigned int nr_maps;

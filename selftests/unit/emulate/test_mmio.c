@@ -190,7 +190,7 @@ static void rom_becomes_memory(void)
 	   "a write that was performed is not repeated on what is memory now");
 }
 
-/* The guest's page tables change while user space works: no access of the old address counts. */
+/* The guest's page tables change while user space works: the instruction has begun. */
 static void remapped(void)
 {
 	struct umbra_emu *emu = &m.emu;
@@ -199,16 +199,54 @@ static void remapped(void)
 	ok(RUN(&m, 0x48, 0x8b, 0x03) == UMBRA_EMU_MMIO && emu->mmio.gpa == MMIO_BASE + PAGE - 4,
 	   "first half");
 	machine_unmap(&m, DEVICE);
-	machine_map(&m, DEVICE, 5 * PAGE, 1, true);
-	machine_set(&m, DEVICE + PAGE - 4, 4, 0x5a5a5a5a);
-	memset(emu->mmio.data, 0xee, 8);
-	ok(serve(umbra_emulate_resume(emu)) == UMBRA_EMU_DONE && nr_seen == 1 &&
-	   emu->regs[UMBRA_EMU_RAX] == 0x040302015a5a5a5aull, "follows the new mapping");
-	fresh(DEVICE + PAGE - 4);
-	ok(RUN(&m, 0x48, 0x8b, 0x03) == UMBRA_EMU_MMIO, "first half");
 	machine_unmap(&m, DEVICE + PAGE);
-	ok(serve(UMBRA_EMU_MMIO) == UMBRA_EMU_FAULT && emu->exception.cr2 == DEVICE + PAGE &&
-	   emu->rip == CODE, "or faults by it");
+	machine_map(&m, DEVICE, 5 * PAGE, 1, true);
+	memset(emu->mmio.data, 0xee, 8);
+	ok(umbra_emulate_resume(emu) == UMBRA_EMU_MMIO && emu->mmio.gpa == MMIO_BASE + PAGE,
+	   "the second half is where it was");
+	memset(emu->mmio.data, 0x11, 8);
+	ok(umbra_emulate_resume(emu) == UMBRA_EMU_DONE &&
+	   emu->regs[UMBRA_EMU_RAX] == 0x11111111eeeeeeeeull, "both are used");
+	emu->rip = CODE;
+	ok(RUN(&m, 0x48, 0x8b, 0x03) == UMBRA_EMU_FAULT && emu->exception.cr2 == DEVICE + PAGE,
+	   "the next instruction has to look again");
+}
+
+/* What made the CPU exit has been translated by the CPU. */
+static void known_address(void)
+{
+	struct umbra_emu *emu = &m.emu;
+
+	fresh(DEVICE + 0x100);
+	machine_unmap(&m, DEVICE);
+	emu->known = (struct umbra_emu_known) { .valid = true, .gpa = MMIO_BASE + 0x100 };
+	ok(RUN(&m, 0x8b, 0x03) == UMBRA_EMU_MMIO && emu->mmio.gpa == MMIO_BASE + 0x100,
+	   "an operand at a known offset is not translated");
+	emu->known = (struct umbra_emu_known) { .valid = true, .gpa = MMIO_BASE + 0x104 };
+	ok(RUN(&m, 0x8b, 0x03) == UMBRA_EMU_FAULT, "one at another offset is");
+	emu->known = (struct umbra_emu_known) { .valid = true, .gpa = MMIO_BASE + 0x100 };
+	ok(RUN(&m, 0x89, 0x03) == UMBRA_EMU_FAULT, "and one that is written, if that was not");
+	emu->known = (struct umbra_emu_known) {
+		.valid = true, .exact = true, .write = true,
+		.gva = DEVICE + 4, .gpa = MMIO_BASE + 4,
+	};
+	ok(RUN(&m, 0x89, 0x03) == UMBRA_EMU_MMIO && emu->mmio.gpa == MMIO_BASE + 0x100,
+	   "a known page serves all of it");
+	emu->known = (struct umbra_emu_known) { .valid = true, .write = true, .gpa = MMIO_BASE };
+	emu->regs[UMBRA_EMU_RSI] = DATA + PAGE;
+	emu->regs[UMBRA_EMU_RDI] = DATA;
+	machine_set(&m, DATA + PAGE, 1, 0x77);
+	ok(RUN(&m, 0xa4) == UMBRA_EMU_DONE && machine_get(&m, DATA, 1) == 0x77,
+	   "of two operands neither is taken for it");
+	fresh(0);
+	emu->known = (struct umbra_emu_known) {
+		.valid = true, .write = true, .gpa = MMIO_BASE + PAGE - 16,
+	};
+	emu->regs[UMBRA_EMU_RDI] = DATA + PAGE - 16;
+	emu->regs[UMBRA_EMU_RCX] = 3;
+	ok(serve(RUN(&m, 0xf3, 0x48, 0xab)) == UMBRA_EMU_DONE && nr_seen == 2 && m.writes == 1,
+	   "a string leaves a known page by itself");
+	memset(&emu->known, 0, sizeof(emu->known));
 }
 
 int main(void)
@@ -220,5 +258,6 @@ int main(void)
 	strings();
 	rom_becomes_memory();
 	remapped();
+	known_address();
 	return tap_done();
 }

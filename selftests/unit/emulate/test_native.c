@@ -129,7 +129,7 @@ static enum umbra_emu_result run_emulator(const struct trial *t, const struct na
 {
 	struct umbra_emu *emu = &machine.emu;
 
-	memcpy(emu->regs, t->regs, sizeof(emu->regs));
+	memcpy(emu->regs, t->regs, sizeof(t->regs));
 	memcpy(machine.xmm, state->xmm, sizeof(machine.xmm));
 	memcpy(machine.segs, t->segs, sizeof(machine.segs));
 	emu->rflags = t->rflags;
@@ -169,7 +169,7 @@ static const char *compare(const struct trial *t, const struct native_state *n,
 		what = "RIP";
 	if (what)
 		return what;
-	if (memcmp(emu->regs, n->regs, sizeof(emu->regs)))
+	if (memcmp(emu->regs, n->regs, sizeof(n->regs)))
 		return "registers";
 	if ((emu->rflags ^ n->rflags) & (ARITH | DF) & ~t->form->undefined)
 		return "flags";

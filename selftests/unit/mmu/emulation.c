@@ -46,6 +46,7 @@ static const struct form forms[] = {
 
 static struct {
 	struct umbra_emu emu;
+	u64 regs[UMBRA_EMU_NR_REGS];
 	struct cpu *cpu;
 	u8 code[16];
 } now_emulated;
@@ -158,6 +159,8 @@ int emulate_store(struct cpu *cpu, u64 gva, gpa_t gpa, const void *data, unsigne
 	const struct form *form = choose(size);
 
 	memset(emu, 0, sizeof(*emu));
+	memset(now_emulated.regs, 0, sizeof(now_emulated.regs));
+	emu->regs = now_emulated.regs;
 	emu->ops = &ops;
 	emu->mode = cpu->v.state.efer & EFER_LMA ? UMBRA_EMU_LONG64 : UMBRA_EMU_PROT32;
 	emu->cpl = cpu->v.state.cpl;

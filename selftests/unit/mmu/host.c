@@ -247,6 +247,19 @@ int umbra_guest_read(struct umbra_mmu *mmu, gpa_t gpa, void *data, unsigned int 
 	return 0;
 }
 
+hva_t umbra_guest_hva(struct umbra_mmu *mmu, gpa_t gpa)
+{
+	int page = gfn_to_page(umbra_gpa_to_gfn(gpa), false, NULL);
+
+	return page < 0 ? 0 : (hva_t)&ram[page][offset_in_page(gpa)];
+}
+
+int umbra_hva_read64(hva_t hva, u64 *value)
+{
+	*value = *(u64 *)hva;
+	return 0;
+}
+
 int umbra_guest_read_atomic(struct umbra_mmu *mmu, gpa_t gpa, void *data, unsigned int len)
 {
 	int page = gfn_to_page(umbra_gpa_to_gfn(gpa), false, NULL);
