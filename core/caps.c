@@ -49,6 +49,7 @@ static bool always_there(unsigned long cap)
 	case KVM_CAP_IRQFD:
 	case KVM_CAP_IRQFD_RESAMPLE:
 	case KVM_CAP_IOEVENTFD:
+	case KVM_CAP_COALESCED_PIO:
 	case KVM_CAP_IOEVENTFD_NO_LENGTH:
 	case KVM_CAP_IOEVENTFD_ANY_LENGTH:
 	case KVM_CAP_PIT:
@@ -103,6 +104,8 @@ long umbra_check_extension(struct umbra_call *call)
 		return UMBRA_MAX_VCPUS;
 	case KVM_CAP_MAX_VCPU_ID:
 		return UMBRA_MAX_VCPU_ID;
+	case KVM_CAP_COALESCED_MMIO:
+		return KVM_COALESCED_MMIO_PAGE_OFFSET;
 	case KVM_CAP_NR_MEMSLOTS:
 		return UMBRA_MAX_SLOTS;
 	default:

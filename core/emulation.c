@@ -7,6 +7,7 @@
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/string.h>
+#include <umbra/coalesced.h>
 #include <umbra/emulate.h>
 #include <umbra/emulation.h>
 #include <umbra/hostmem.h>
@@ -247,12 +248,24 @@ static int unknown(struct umbra_vcpu *vcpu, const struct umbra_fault *fault)
 	return exit_unknown(vcpu);
 }
 
+static bool kernel_mmio(struct umbra_vcpu *vcpu)
+{
+	struct umbra_emu_mmio *mmio = &vcpu->emu.mmio;
+
+	return umbra_irqchip_mmio(vcpu, mmio->gpa, mmio->data, mmio->len, mmio->is_write) ||
+	       (mmio->is_write && umbra_coalesced_write(vcpu->vm, false, mmio->gpa, mmio->data,
+							mmio->len, 1));
+}
+
 /* Elements of a string instruction, one by one, to a device in the kernel. */
 static bool kernel_pio(struct umbra_vcpu *vcpu)
 {
 	struct umbra_emu_pio *pio = &vcpu->emu.pio;
 	u32 i;
 
+	if (!pio->in && umbra_coalesced_write(vcpu->vm, true, pio->port, pio->data, pio->size,
+					      pio->count))
+		return true;
 	for (i = 0; i < pio->count; i++) {
 		if (!umbra_irqchip_pio(vcpu, pio->port, pio->data + i * pio->size, pio->size,
 				       !pio->in))
@@ -264,11 +277,10 @@ static bool kernel_pio(struct umbra_vcpu *vcpu)
 /* Did a device in the kernel do the access? */
 static bool kernel_device(struct umbra_vcpu *vcpu, enum umbra_emu_result result)
 {
-	struct umbra_emu_mmio *mmio = &vcpu->emu.mmio;
 	bool done = false;
 
 	if (result == UMBRA_EMU_MMIO)
-		done = umbra_irqchip_mmio(vcpu, mmio->gpa, mmio->data, mmio->len, mmio->is_write);
+		done = kernel_mmio(vcpu);
 	else if (result == UMBRA_EMU_PIO)
 		done = kernel_pio(vcpu);
 	if (done)

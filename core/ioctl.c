@@ -81,6 +81,8 @@ static const struct ioctl_row vm_rows[] = {
 	{ KVM_SET_IRQCHIP, UMBRA_LOCK_VM | UMBRA_ARG_RAW, umbra_irq_set_irqchip },
 	{ KVM_SET_GSI_ROUTING, UMBRA_LOCK_VM, umbra_irq_set_routing },
 	{ KVM_IRQFD, UMBRA_LOCK_VM, umbra_irq_set_irqfd },
+	{ KVM_REGISTER_COALESCED_MMIO, UMBRA_LOCK_VM, umbra_coalesced_register },
+	{ KVM_UNREGISTER_COALESCED_MMIO, UMBRA_LOCK_VM, umbra_coalesced_unregister },
 	{ KVM_IOEVENTFD, UMBRA_LOCK_VM, umbra_irq_set_ioeventfd },
 	{ KVM_CREATE_PIT, UMBRA_LOCK_VM, umbra_irq_create_pit },
 	{ KVM_CREATE_PIT2, UMBRA_LOCK_VM, umbra_irq_create_pit2 },

@@ -76,6 +76,12 @@ void umbra_vcpu_destroy(struct umbra_vcpu *vcpu);
 int umbra_vcpu_release(struct inode *inode, struct file *file);
 int umbra_vcpu_mmap(struct file *file, struct vm_area_struct *vma);
 
+/* coalesced.c */
+int umbra_coalesced_init(struct umbra_vm *vm);
+void umbra_coalesced_destroy(struct umbra_vm *vm);
+long umbra_coalesced_register(struct umbra_call *call);
+long umbra_coalesced_unregister(struct umbra_call *call);
+
 /* slots.c */
 void umbra_slots_init(struct umbra_vm *vm);
 void umbra_slots_destroy(struct umbra_vm *vm);

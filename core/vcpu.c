@@ -78,8 +78,7 @@ static int vcpu_alloc_pages(struct umbra_vcpu *vcpu)
 {
 	vcpu->run = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	vcpu->pio_page = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	vcpu->coalesced_page = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	if (!vcpu->run || !vcpu->pio_page || !vcpu->coalesced_page)
+	if (!vcpu->run || !vcpu->pio_page)
 		return -ENOMEM;
 	if (umbra_ring_create(vcpu))
 		return -ENOMEM;
@@ -94,7 +93,6 @@ static void vcpu_free(struct umbra_vcpu *vcpu)
 	if (vcpu->guest_fpu.fpstate)
 		fpu_free_guest_fpstate(&vcpu->guest_fpu);
 	umbra_ring_destroy(vcpu);
-	free_page((unsigned long)vcpu->coalesced_page);
 	free_page((unsigned long)vcpu->pio_page);
 	free_page((unsigned long)vcpu->run);
 	kvfree(vcpu->cpuid);
@@ -232,8 +230,8 @@ static vm_fault_t vcpu_mmap_fault(struct vm_fault *vmf)
 	case UMBRA_VCPU_PIO_PAGE:
 		addr = vcpu->pio_page;
 		break;
-	case UMBRA_VCPU_COALESCED:
-		addr = vcpu->coalesced_page;
+	case KVM_COALESCED_MMIO_PAGE_OFFSET:
+		addr = vcpu->vm->coalesced_ring;
 		break;
 	default:
 		return VM_FAULT_SIGBUS;

@@ -51,6 +51,9 @@ static struct umbra_vm *vm_new(void)
 	ret = umbra_mmu_init(&vm->mmu, &umbra_vmx_cpu_ops, umbra_default_policy());
 	if (ret)
 		goto err_vmx;
+	ret = umbra_coalesced_init(vm);
+	if (ret)
+		goto err_mmu;
 	umbra_slots_init(vm);
 	ret = umbra_notifier_register(vm);
 	if (ret)
@@ -61,6 +64,8 @@ static struct umbra_vm *vm_new(void)
 
 err_slots:
 	umbra_slots_destroy(vm);
+	umbra_coalesced_destroy(vm);
+err_mmu:
 	umbra_mmu_destroy(&vm->mmu);
 err_vmx:
 	umbra_vmx_put();
@@ -87,6 +92,7 @@ static void vm_destroy(struct umbra_vm *vm)
 	umbra_msr_filter_destroy(vm);
 	umbra_irqchip_destroy(vm);
 	umbra_ioeventfd_destroy(vm);
+	umbra_coalesced_destroy(vm);
 	umbra_mmu_destroy(&vm->mmu);
 	umbra_slots_destroy(vm);
 	umbra_vmx_put();

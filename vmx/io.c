@@ -5,6 +5,7 @@
  */
 #include <linux/kvm.h>
 #include <linux/string.h>
+#include <umbra/coalesced.h>
 #include <umbra/emulation.h>
 #include <umbra/irqchip.h>
 
@@ -73,7 +74,8 @@ static bool kernel_port(struct vmx_vcpu *vmx, u16 port, bool in)
 
 	if (!in)
 		memcpy(vcpu->pio_page, &vcpu->regs[UMBRA_RAX], 4);
-	if (!umbra_irqchip_pio(vcpu, port, vcpu->pio_page, vmx->io_size, !in))
+	if (!umbra_irqchip_pio(vcpu, port, vcpu->pio_page, vmx->io_size, !in) &&
+	    (in || !umbra_coalesced_write(vcpu->vm, true, port, vcpu->pio_page, vmx->io_size, 1)))
 		return false;
 	vmx->event_pending = true;
 	if (in)

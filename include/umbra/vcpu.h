@@ -57,7 +57,6 @@ enum umbra_signal {
 /* Pages of the vCPU fd's mmap area, in order. */
 #define UMBRA_VCPU_RUN_PAGE	0
 #define UMBRA_VCPU_PIO_PAGE	1
-#define UMBRA_VCPU_COALESCED	2
 #define UMBRA_VCPU_MMAP_PAGES	3
 
 #define UMBRA_MAX_CPUID		256
@@ -100,7 +99,6 @@ struct umbra_vcpu_stat {
  * @mutex: one ioctl at a time
  * @run: page shared with user space: hostile, read each field once
  * @pio_page: page shared with user space
- * @coalesced_page: page shared with user space
  * @ring: dirty ring, shared with user space: hostile; NULL without
  * @ring_head: pushed so far; written by the vCPU's thread
  * @ring_tail: taken back so far (slots_lock to write)
@@ -143,7 +141,6 @@ struct umbra_vcpu {
 	struct mutex mutex;	/* all but what the comments above except */
 	struct kvm_run *run;
 	void *pio_page;
-	void *coalesced_page;
 	struct kvm_dirty_gfn *ring;
 	u32 ring_head;
 	u32 ring_tail;

@@ -53,6 +53,9 @@ struct umbra_vcpu;
  * @nx_link: among all VMs, see core/nx.c, whose lock guards this and the next two
  * @nx_work: lets what was split for execution become large again
  * @nx_disabled: the VM may execute from large pages anyway
+ * @coalesced_ring: C: page shared with user space
+ * @coalesced_lock: its writers
+ * @coalesced_zones: L for writing, RCU for reading
  * @name: C: for stats and the log, "kvm-PID", as clients expect
  * @debugfs: C: its directory there
  */
@@ -78,6 +81,9 @@ struct umbra_vm {
 	struct list_head nx_link;
 	struct delayed_work nx_work;
 	bool nx_disabled;
+	struct kvm_coalesced_mmio_ring *coalesced_ring;
+	spinlock_t coalesced_lock;	/* innermost */
+	struct list_head coalesced_zones;
 	char name[24];
 	struct dentry *debugfs;
 };
