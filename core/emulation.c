@@ -15,6 +15,7 @@
 #include <umbra/vcpu.h>
 #include <umbra/vmx.h>
 #include <asm/trapnr.h>
+#include "xmm.h"
 
 static int finish(struct umbra_vcpu *vcpu, enum umbra_emu_result result,
 		  const struct umbra_fault *fault);
@@ -139,6 +140,8 @@ static const struct umbra_emu_ops emu_ops = {
 	.write = op_write,
 	.cmpxchg = op_cmpxchg,
 	.segment = op_segment,
+	.xmm_read = umbra_xmm_read,
+	.xmm_write = umbra_xmm_write,
 };
 
 static void deliver(struct umbra_vcpu *vcpu)

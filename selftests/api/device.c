@@ -272,6 +272,39 @@ TEST_F(device, memory_comes_and_goes)
 	munmap(mem, PAGE);
 }
 
+/* movups, movaps and movnti, 16 bytes in two exits. */
+TEST_F(device, sse)
+{
+	u8 expect[16];
+	unsigned int i;
+
+	for (i = 0; i < 16; i++)
+		expect[i] = 0x10 + i;
+	memcpy(self->m.mem + MACHINE_DATA, expect, sizeof(expect));
+	/* cr4.osfxsr; movups MACHINE_DATA, %xmm9; movaps %xmm9, (%rbx) */
+	CODE(&self->m, 0x0f, 0x20, 0xe0, 0x0d, 0x00, 0x02, 0x00, 0x00, 0x0f, 0x22, 0xe0,
+	     0x44, 0x0f, 0x10, 0x0c, 0x25, 0x00, 0xb0, 0x00, 0x00,
+	     0x44, 0x0f, 0x29, 0x0b,
+	     /* movdqu (%rbx), %xmm3; movups %xmm3, MACHINE_DATA + 32; hlt */
+	     0xf3, 0x0f, 0x6f, 0x1b,
+	     0x0f, 0x11, 0x1c, 0x25, 0x20, 0xb0, 0x00, 0x00, 0xf4);
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(KVM_EXIT_MMIO, i ? machine_finish(&self->m, NULL) :
+					     machine_enter(&self->m));
+		EXPECT_EQ(MMIO + 8 * i, self->run->mmio.phys_addr);
+		EXPECT_EQ(8, self->run->mmio.len);
+		EXPECT_EQ(0, memcmp(self->run->mmio.data, expect + 8 * i, 8));
+	}
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(KVM_EXIT_MMIO, machine_finish(&self->m, NULL));
+		EXPECT_EQ(0, self->run->mmio.is_write);
+		memset(self->run->mmio.data, 0xa0 + i, 8);
+	}
+	ASSERT_EQ(KVM_EXIT_HLT, machine_finish(&self->m, NULL));
+	EXPECT_EQ(0xa0, self->m.mem[MACHINE_DATA + 32 + 7]);
+	EXPECT_EQ(0xa1, self->m.mem[MACHINE_DATA + 32 + 8]);
+}
+
 /* An instruction that the emulator does not know. */
 TEST_F(device, unknown_instruction)
 {
