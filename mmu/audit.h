@@ -31,6 +31,7 @@
  * @rmapped: leaves of shadow pages, each of which has to be in an rmap
  * @links: links between shadow pages
  * @linked: members of all sets of parents
+ * @withheld: leaves that refuse what the guest grants to users
  * @hashed: shadow pages that the hash has
  * @tracking: shadow pages that ask for a frame to be tracked
  */
@@ -46,6 +47,7 @@ struct umbra_auditor {
 	unsigned long rmapped;
 	unsigned long links;
 	unsigned long linked;
+	unsigned long withheld;
 	unsigned long hashed;
 	unsigned long tracking;
 };

@@ -10,6 +10,7 @@
 #include <linux/hash.h>
 #include <linux/mm.h>
 #include "audit.h"
+#include "direct.h"
 #include "leaf.h"
 #include "rmap.h"
 #include "shadow.h"
@@ -118,7 +119,7 @@ static void audit_link(struct umbra_auditor *a, const struct umbra_shadow_page *
 
 static void audit_entries(struct umbra_auditor *a, const struct umbra_shadow_page *sp)
 {
-	unsigned int i, present = 0, marks = 0;
+	unsigned int i, present = 0, marks = 0, withheld = 0;
 
 	for (i = 0; i < TABLE_ENTRIES; i++) {
 		u64 spte = READ_ONCE(sp->spt[i]);
@@ -128,9 +129,13 @@ static void audit_entries(struct umbra_auditor *a, const struct umbra_shadow_pag
 		if (!umbra_spte_present(fmt, spte)) {
 			if (mark)
 				found(a, sp, "spte %u is marked and leads nowhere", i);
+			if (fmt->absent && spte == SPTE_NONE && !sp->role.registers &&
+			    (!sp->holes || sp->unsync))
+				found(a, sp, "spte %u is a hole", i);
 			continue;
 		}
 		present++;
+		withheld += umbra_leaf_withholds(sp, i, spte);
 		if (umbra_spte_mmio(spte))
 			audit_mmio(a, sp, i, spte);
 		else if (umbra_spte_leaf(spte))
@@ -138,6 +143,9 @@ static void audit_entries(struct umbra_auditor *a, const struct umbra_shadow_pag
 		else
 			audit_link(a, sp, i, spte);
 	}
+	if (withheld != sp->withheld)
+		found(a, sp, "%u sptes that withhold counted, %u there", sp->withheld, withheld);
+	a->withheld += withheld;
 	if (present != sp->nr_present)
 		found(a, sp, "%u sptes counted, %u there", sp->nr_present, present);
 	if (marks != sp->unsync_links)
@@ -302,5 +310,6 @@ void umbra_audit_shadow(struct umbra_auditor *a)
 	audit_roots(a);
 	if (a->linked != a->links)
 		umbra_audit_found(a, "%lu parents, %lu links", a->linked, a->links);
+	umbra_audit_count(a, "leaves that withhold", shadow->withholding, a->withheld);
 	umbra_audit_count(a, "shadow pages", shadow->nr_pages, a->shadow_pages);
 }

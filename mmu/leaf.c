@@ -2,6 +2,7 @@
 /*
  * Leaves of shadow pages, see leaf.h.
  */
+#include "direct.h"
 #include "leaf.h"
 #include "tlb.h"
 #include "walk.h"
@@ -72,7 +73,7 @@ bool umbra_leaf_maps(const u64 *sptep, const struct umbra_grant *grant, kvm_pfn_
 	/* All of a direct page has the rights of its role. */
 	if (!sp->entry)
 		return umbra_shadow_leaf_gfn(sp, index) == grant->gfn;
-	return sp->entry[index] == umbra_shadow_entry(grant->gfn, grant->access);
+	return sp->entry[index] == umbra_shadow_entry(grant->gfn, grant->access, grant->dirty);
 }
 
 /* Does changing @old into @new take something away that a CPU may have cached? */
@@ -85,12 +86,18 @@ void umbra_leaf_replace(struct umbra_mmu *mmu, u64 *sptep, u64 spte,
 			const struct umbra_grant *grant)
 {
 	struct umbra_shadow_page *sp = umbra_spte_page(sptep);
+	unsigned int index = umbra_spte_index(sptep);
 	u64 old = *sptep;
+	bool withheld = umbra_leaf_withholds(sp, index, old), withholds;
 
 	if (sp->entry)
-		sp->entry[umbra_spte_index(sptep)] =
-			umbra_shadow_entry(grant->gfn, grant->access);
+		sp->entry[index] = umbra_shadow_entry(grant->gfn, grant->access, grant->dirty);
+	withholds = umbra_leaf_withholds(sp, index, spte);
+	if (withholds && !withheld)
+		umbra_direct_withhold(mmu, sp, index);
 	WRITE_ONCE(*sptep, spte);
+	if (withheld && !withholds)
+		umbra_direct_release(mmu, sp);
 	if (loses(old, spte))
 		umbra_tlb_leftover(mmu);
 }
@@ -116,7 +123,10 @@ void umbra_leaf_set(struct umbra_mmu_vcpu *vcpu, u64 *sptep, u64 spte,
 	if (!sp->entry && !sp->role.direct)
 		sp->entry = umbra_cache_pop(&vcpu->table_cache);
 	if (sp->entry)
-		sp->entry[index] = umbra_shadow_entry(grant->gfn, grant->access);
+		sp->entry[index] = umbra_shadow_entry(grant->gfn, grant->access, grant->dirty);
+	if (umbra_leaf_withholds(sp, index, spte))
+		umbra_direct_withhold(vcpu->mmu, sp, index);
+	sp->user |= !!(grant->access & WALK_ACC_USER);
 	umbra_rmap_add(vcpu, rmap, sptep);
 	sp->nr_present++;
 	atomic64_inc(umbra_leaf_count(vcpu->mmu, sp->role.level));

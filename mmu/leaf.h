@@ -92,6 +92,7 @@ bool umbra_leaf_maps(const u64 *sptep, const struct umbra_grant *grant, kvm_pfn_
  * struct umbra_fill - entries of one table that are to be filled ahead of faults
  * @vcpu: whose caches are used
  * @sp: the table
+ * @fresh: leave it to the CPU to mark the entries as used
  * @stopped: nothing more can be filled
  * @misses: lookups that found less than was asked for
  * @first: index of the first entry of the run
@@ -102,6 +103,7 @@ bool umbra_leaf_maps(const u64 *sptep, const struct umbra_grant *grant, kvm_pfn_
 struct umbra_fill {
 	struct umbra_mmu_vcpu *vcpu;
 	struct umbra_shadow_page *sp;
+	bool fresh;
 	bool stopped;
 	unsigned int misses;
 	unsigned int first;
@@ -121,7 +123,13 @@ struct umbra_fill {
 void umbra_fill_init(struct umbra_fill *f, struct umbra_mmu_vcpu *vcpu,
 		     struct umbra_shadow_page *sp);
 void umbra_fill_add(struct umbra_fill *f, unsigned int index, const struct umbra_grant *grant);
-void umbra_fill_flush(struct umbra_fill *f);
+void __umbra_fill_flush(struct umbra_fill *f);
+
+static inline void umbra_fill_flush(struct umbra_fill *f)
+{
+	if (f->nr)
+		__umbra_fill_flush(f);
+}
 
 /**
  * umbra_prefetch() - map more of a table than was asked for

@@ -91,8 +91,11 @@ int umbra_mmu_mmio_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault)
 
 	fault->gpa = fault->addr;
 	if (ept ? !ept_hit(vcpu, umbra_gpa_to_gfn(fault->addr)) : !shadow_hit(vcpu, fault)) {
-		/* The entry was too old, or did not allow the access. */
-		fault->access &= ~UMBRA_ACC_RSVD;
+		/*
+		 * There was none, or it was too old, or did not allow the access. A CPU
+		 * has nothing of it.
+		 */
+		fault->access &= ~(UMBRA_ACC_RSVD | UMBRA_ACC_PRESENT);
 		return ept ? umbra_mmu_ept_fault(vcpu, fault) :
 			     umbra_mmu_shadow_fault(vcpu, fault);
 	}

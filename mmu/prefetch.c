@@ -13,6 +13,7 @@
  */
 #include <linux/kvm.h>
 #include <linux/minmax.h>
+#include "direct.h"
 #include "gpte.h"
 #include "leaf.h"
 #include "walk.h"
@@ -32,6 +33,7 @@ void umbra_fill_init(struct umbra_fill *f, struct umbra_mmu_vcpu *vcpu,
 	lockdep_assert_held_write(&vcpu->mmu->lock);
 	f->vcpu = vcpu;
 	f->sp = sp;
+	f->fresh = false;
 	f->misses = 0;
 	f->nr = 0;
 	/* A page that is being taken back must not be mapped again. */
@@ -48,20 +50,45 @@ static bool install(struct umbra_fill *f, unsigned int i, const struct umbra_hos
 	if (!umbra_rmap_has_room(f->vcpu, umbra_slot_rmap(f->slot, t.gfn)))
 		return false;
 	spte = umbra_leaf_make(f->sp, &f->grant[i], &t, umbra_target_writable(&t));
+	if (f->fresh)
+		spte &= ~fmt->accessed;
 	if (spte & fmt->write)
 		*dirty |= 1u << i;
 	umbra_leaf_set(f->vcpu, &f->sp->spt[f->first + i], spte, &f->grant[i], f->slot);
 	return true;
 }
 
-void umbra_fill_flush(struct umbra_fill *f)
+/*
+ * What maps a frame already has its host page: as long as it is there, the host has
+ * not taken the page back. One that is writable says that it may be written to.
+ * Return: false when nothing helps.
+ */
+static bool borrow(struct umbra_fill *f, unsigned int index, const struct umbra_grant *grant)
+{
+	const u64 *donor = umbra_rmap_first(umbra_slot_rmap(f->slot, grant->gfn));
+	u64 spte = donor ? READ_ONCE(*donor) : fmt->none;
+	u32 dirty = 0;
+
+	if (!umbra_spte_present(fmt, spte) || umbra_spte_page(donor)->role.level > 1)
+		return false;
+	if (!(spte & fmt->write) && (grant->access & WALK_ACC_WRITE) && grant->dirty)
+		return false;
+	umbra_fill_flush(f);
+	f->first = index;
+	f->grant[0] = *grant;
+	f->stopped = f->stopped || !install(f, 0, &(struct umbra_hostpage) {
+		.pfn = umbra_spte_pfn(spte),
+		.writable = spte & fmt->write,
+	}, &dirty);
+	return true;
+}
+
+void __umbra_fill_flush(struct umbra_fill *f)
 {
 	struct umbra_hostpage hp[FILL_RUN] UMBRA_SCRATCH;
 	unsigned int i, got, nr = f->nr;
 	u32 dirty = 0;
 
-	if (!nr)
-		return;
 	f->nr = 0;
 	got = umbra_hostpages_get_present(f->slot, f->grant[0].gfn, nr,
 					  !(f->slot->flags & KVM_MEM_READONLY), hp);
@@ -82,6 +109,8 @@ void umbra_fill_add(struct umbra_fill *f, unsigned int index, const struct umbra
 		umbra_fill_flush(f);
 		f->slot = umbra_gfn_to_slot(f->vcpu->mmu, grant->gfn);
 		if (f->stopped || !f->slot || !f->slot->rmap)
+			return;
+		if (borrow(f, index, grant))
 			return;
 		f->first = index;
 	}
@@ -104,7 +133,7 @@ static void prefetch_direct(struct umbra_fill *f, unsigned int first, unsigned i
 
 static void prefetch_table(struct umbra_fill *f, unsigned int first, unsigned int nr)
 {
-	const struct umbra_shadow_page *sp = f->sp;
+	struct umbra_shadow_page *sp = f->sp;
 	u64 reserved = umbra_gpte_always_reserved(f->vcpu);
 	struct umbra_grant grant;
 	u64 gpte[FILL_RUN] UMBRA_SCRATCH;
@@ -112,10 +141,13 @@ static void prefetch_table(struct umbra_fill *f, unsigned int first, unsigned in
 
 	if (umbra_gpte_read(f->vcpu->mmu, sp, first, nr, gpte))
 		return;
-	for (i = 0; i < nr; i++)
-		if (!umbra_spte_present(fmt, sp->spt[first + i]) &&
-		    umbra_grant_read(sp, gpte[i], reserved, &grant))
+	for (i = 0; i < nr; i++) {
+		if (!(gpte[i] & GPTE_PRESENT))
+			umbra_hole_dig(sp, first + i);
+		else if (!umbra_spte_present(fmt, sp->spt[first + i]) &&
+			 umbra_grant_read(sp, gpte[i], reserved, &grant))
 			umbra_fill_add(f, first + i, &grant);
+	}
 }
 
 void umbra_prefetch(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp,

@@ -34,8 +34,7 @@ bool umbra_rmap_valid(const struct umbra_rmap_head *head)
 
 	if (!first)
 		return true;
-	/* One entry would stand in the head. */
-	if (total < 2 || total > RMAP_MAX)
+	if (!total || total > RMAP_MAX)
 		return false;
 	for (node = first; node; node = node->more) {
 		if (node->total != total || !node->nr || node->nr > RMAP_NODE_SPTES)
@@ -96,12 +95,12 @@ static void shrink(struct umbra_rmap_head *head, struct umbra_rmap_node *first)
 {
 	first->nr--;
 	first->total--;
-	if (first->total == 1)		/* all other nodes would be full */
-		head->val = (unsigned long)first->spte[0];
-	else if (!first->nr)
+	if (first->nr)
+		return;
+	if (first->more)
 		set_chain(head, first->more);
 	else
-		return;
+		head->val = 0;
 	kmem_cache_free(umbra_rmap_slab, first);
 }
 

@@ -7,7 +7,8 @@
  *	head.val = spte pointer		one
  *	head.val = node pointer | 1	more: node -> node -> ...
  *
- * Only the first node of a chain may have free places, so adding looks at one
+ * A set that once had two members keeps a node until it is empty: mostly it soon has
+ * two again. Only the first node of a chain may have free places, so adding looks at one
  * node, and removing fills the gap from the first one. The length is bounded
  * by RMAP_MAX: who adds beyond it empties the set first, so that a guest with
  * millions of aliases of a frame cannot make an operation on it long.

@@ -14,6 +14,7 @@
 #include <asm/processor-flags.h>
 #include <linux/minmax.h>
 #include <linux/string.h>
+#include "direct.h"
 #include "ept.h"
 #include "root.h"
 #include "shadow.h"
@@ -238,8 +239,9 @@ int umbra_mmu_load(struct umbra_mmu_vcpu *vcpu)
 	write_lock(&mmu->lock);
 	if (!switch_root(vcpu))
 		build_root(vcpu);
-	write_unlock(&mmu->lock);
 	vcpu->flush_guest = true;
+	umbra_direct_begin(vcpu);
+	write_unlock(&mmu->lock);
 	return 0;
 }
 
@@ -275,6 +277,7 @@ void umbra_mmu_set_cr3(struct umbra_mmu_vcpu *vcpu, bool noflush)
 	}
 	write_lock(&vcpu->mmu->lock);
 	switch_root(vcpu);
+	umbra_direct_begin(vcpu);
 	write_unlock(&vcpu->mmu->lock);
 }
 
@@ -291,6 +294,7 @@ void umbra_mmu_invalidate_all(struct umbra_mmu_vcpu *vcpu)
 	sp = vcpu->shadow_root;
 	if (sp && !sp->role.invalid)
 		umbra_sync_tree(vcpu, sp);
+	umbra_direct_begin(vcpu);
 	write_unlock(&mmu->lock);
 }
 

@@ -6,6 +6,8 @@
 #include <linux/gfp.h>
 #include <linux/hash.h>
 #include <linux/slab.h>
+#include <linux/string.h>
+#include "direct.h"
 #include "large.h"
 #include "leaf.h"
 #include "root.h"
@@ -74,6 +76,7 @@ struct umbra_shadow_page *umbra_shadow_get(struct umbra_mmu_vcpu *vcpu,
 	sp->role = role;
 	sp->gfn = gfn;
 	sp->spt = umbra_table_alloc(vcpu);
+	memset64(sp->spt, fmt->none, TABLE_ENTRIES);
 	umbra_table_set_owner(sp->spt, sp);
 	if (role.level == 1 && !role.direct)
 		sp->entry = umbra_cache_pop(&vcpu->table_cache);
@@ -110,11 +113,14 @@ struct umbra_memslot *umbra_shadow_slot(struct umbra_mmu *mmu, gfn_t gfn)
 	return slot && umbra_memslot_has(slot, gfn) ? slot : NULL;
 }
 
-static void drop_leaf(struct umbra_mmu *mmu, struct umbra_shadow_page *sp, u64 *sptep)
+static void drop_leaf(struct umbra_mmu *mmu, struct umbra_shadow_page *sp, u64 *sptep,
+		      u64 spte)
 {
 	gfn_t gfn = umbra_shadow_leaf_gfn(sp, umbra_spte_index(sptep));
 	struct umbra_memslot *slot = umbra_shadow_slot(mmu, gfn);
 
+	if (umbra_leaf_withholds(sp, umbra_spte_index(sptep), spte))
+		umbra_direct_release(mmu, sp);
 	atomic64_dec(umbra_leaf_count(mmu, sp->role.level));
 	if (WARN_ON_ONCE(!slot || !slot->rmap))
 		return;
@@ -124,7 +130,7 @@ static void drop_leaf(struct umbra_mmu *mmu, struct umbra_shadow_page *sp, u64 *
 void umbra_shadow_drop(struct umbra_mmu *mmu, u64 *sptep)
 {
 	struct umbra_shadow_page *sp = umbra_spte_page(sptep);
-	u64 spte = umbra_spte_resumed(xchg(sptep, SPTE_NONE));
+	u64 spte = umbra_spte_resumed(xchg(sptep, sp->role.registers ? SPTE_NONE : fmt->none));
 
 	lockdep_assert_held_write(&mmu->lock);
 	umbra_tlb_leftover(mmu);
@@ -132,7 +138,7 @@ void umbra_shadow_drop(struct umbra_mmu *mmu, u64 *sptep)
 	if (umbra_spte_mmio(spte))
 		return;
 	if (umbra_spte_leaf(spte)) {
-		drop_leaf(mmu, sp, sptep);
+		drop_leaf(mmu, sp, sptep, spte);
 	} else {
 		struct umbra_shadow_page *child = umbra_spte_page(umbra_table_va(spte));
 
@@ -170,6 +176,18 @@ void umbra_shadow_zap_mmio(struct umbra_mmu *mmu)
 	}
 }
 
+static bool protect(struct umbra_mmu *mmu, u64 *sptep)
+{
+	struct umbra_shadow_page *sp = umbra_spte_page(sptep);
+	unsigned int index = umbra_spte_index(sptep);
+	u64 spte = READ_ONCE(*sptep);
+
+	if (!umbra_leaf_withholds(sp, index, spte) &&
+	    umbra_leaf_withholds(sp, index, spte & ~fmt->write))
+		umbra_direct_withhold(mmu, sp, index);
+	return umbra_spte_clear(sptep, fmt->write, fmt->write | PT_DIRTY);
+}
+
 bool umbra_shadow_write_protect(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn)
 {
 	struct umbra_rmap_iter it;
@@ -180,7 +198,7 @@ bool umbra_shadow_write_protect(struct umbra_mmu *mmu, struct umbra_memslot *slo
 	if (!slot->rmap)
 		return false;
 	umbra_rmap_for_each(sptep, &it, umbra_slot_rmap(slot, gfn))
-		any |= umbra_spte_clear(sptep, fmt->write, fmt->write | PT_DIRTY);
+		any |= protect(mmu, sptep);
 	any |= umbra_large_drop(mmu, slot, gfn, gfn + 1);
 	if (any)
 		umbra_tlb_debt(mmu);
@@ -331,8 +349,10 @@ struct umbra_shadow *umbra_shadow_create(void)
 {
 	struct umbra_shadow *shadow = kvzalloc(sizeof(*shadow), GFP_KERNEL_ACCOUNT);
 
-	if (shadow)
+	if (shadow) {
 		INIT_LIST_HEAD(&shadow->active);
+		INIT_LIST_HEAD(&shadow->withholders);
+	}
 	return shadow;
 }
 

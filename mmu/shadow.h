@@ -107,9 +107,15 @@ static inline bool umbra_role_has_table(union umbra_role role)
  * @parents: sptes that link here
  * @root_count: how many shadow_root and prev_root point here
  * @nr_present: present sptes in @spt
- * @writes: writes by the guest to its table since a fault last went through
+ * @writes: writes by the guest to its table since it was last seen to be used
+ * @stored: level 1: the entry that the last of them was for
  * @has_mmio: entries of @spt are or were for MMIO
  * @scanned: umbra_prefetch() has looked at the whole guest table
+ * @withheld: leaves that refuse what the guest grants to users, see direct.h
+ * @withheld_at: the entry that was the last to become one of them
+ * @withheld_link: in umbra_shadow.withholders while there are any
+ * @user: level 1: it has had leaves that let users in
+ * @holes: some entries say that the guest maps nothing, see direct.h
  * @unsync: the guest table is not tracked for this page
  * @unsync_links: how many bits of @unsync_map are set
  * @unsync_map: links that lead to unsync pages, or have led there
@@ -125,8 +131,14 @@ struct umbra_shadow_page {
 	unsigned int root_count;
 	unsigned int nr_present;
 	unsigned int writes;
+	unsigned int stored;
+	unsigned int withheld;
+	unsigned int withheld_at;
+	struct list_head withheld_link;
 	bool has_mmio;
 	bool scanned;
+	bool user;
+	bool holes;
 	bool unsync;
 	unsigned int unsync_links;
 	DECLARE_BITMAP(unsync_map, TABLE_ENTRIES);
@@ -140,12 +152,16 @@ struct umbra_shadow_page {
  * @active: pages in use, most recently used first
  * @nr_pages: pages in use, including invalid roots
  * @limit: pages allowed before the oldest are zapped
+ * @withholding: sum of their @withheld
+ * @withholders: pages that have such leaves
  * @hash: buckets by gfn
  */
 struct umbra_shadow {
 	struct list_head active;
 	unsigned long nr_pages;
 	unsigned long limit;
+	unsigned long withholding;
+	struct list_head withholders;
 	struct hlist_head hash[1 << SHADOW_HASH_BITS];
 };
 
@@ -159,10 +175,18 @@ static inline struct umbra_shadow_page *umbra_spte_page(const u64 *sptep)
 	return umbra_table_owner(sptep);
 }
 
-/* sp->entry: the frame above the three bits of rights. */
-static inline u64 umbra_shadow_entry(gfn_t gfn, u32 access)
+/* The page that a link leads to. */
+static inline struct umbra_shadow_page *umbra_spte_child(u64 spte)
 {
-	return gfn << 3 | access;
+	return (void *)page_private(pfn_to_page(umbra_spte_pfn(spte)));
+}
+
+/* sp->entry: the frame above the dirty flag above the three bits of rights. */
+#define SHADOW_ENTRY_DIRTY	BIT_ULL(3)
+
+static inline u64 umbra_shadow_entry(gfn_t gfn, u32 access, bool dirty)
+{
+	return gfn << 4 | (dirty ? SHADOW_ENTRY_DIRTY : 0) | access;
 }
 
 /* The frame that the leaf at @index maps, or would map. */
@@ -170,8 +194,24 @@ static inline gfn_t umbra_shadow_leaf_gfn(const struct umbra_shadow_page *sp, un
 {
 	if (sp->role.direct)
 		return sp->gfn + ((gfn_t)index << (9 * (sp->role.level - 1)));
-	return sp->entry[index] >> 3;
+	return sp->entry[index] >> 4;
 }
+
+/**
+ * umbra_shadow_translate() - translate by the shadow instead of the guest's tables
+ * @access: UMBRA_ACC_WRITE, _USER, _FETCH
+ * @gpa: out
+ * @self_map: out, as in struct umbra_fault; may be NULL
+ *
+ * Where all pages below the root are in line, the shadow says what a walk would.
+ * Looks at what the guest grants and not at what the entry does: the frame may be
+ * read-only or tracked.
+ *
+ * Context: takes mmu_lock.
+ * Return: true; false when the guest's tables have to tell.
+ */
+bool umbra_shadow_translate(struct umbra_mmu_vcpu *vcpu, u64 gva, u32 access, gpa_t *gpa,
+			    bool *self_map);
 
 /**
  * umbra_shadow_find() - the shadow page of a frame under a role

@@ -21,6 +21,7 @@
  */
 #include <linux/kvm.h>
 #include <umbra/hostmem.h>
+#include "direct.h"
 #include "ept.h"
 #include "fault.h"
 #include "gpte.h"
@@ -29,6 +30,7 @@
 #include "mmio.h"
 #include "shadow.h"
 #include "slot.h"
+#include "store.h"
 #include "sync.h"
 #include "track.h"
 #include "walk.h"
@@ -154,7 +156,7 @@ static int map_mmio(struct umbra_mmu_vcpu *vcpu, const struct umbra_walk *walk, 
 		umbra_shadow_drop(vcpu->mmu, sptep);
 	if (sp->entry)
 		sp->entry[umbra_spte_index(sptep)] =
-			umbra_shadow_entry(walk->gfn, walk->pte_access);
+			umbra_shadow_entry(walk->gfn, walk->pte_access, walk->dirty);
 	sp->nr_present++;
 	sp->has_mmio = true;
 	WRITE_ONCE(*sptep, umbra_mmio_spte(gen, rights));
@@ -244,7 +246,7 @@ static bool is_table(struct umbra_mmu_vcpu *vcpu, gfn_t gfn)
 	if (!slot || !umbra_tracked(slot, gfn) || (slot->flags & KVM_MEM_READONLY))
 		return false;
 	write_lock(&vcpu->mmu->lock);
-	table = !umbra_unsync(vcpu->mmu, slot, gfn);
+	table = umbra_store_pays(vcpu, gfn) || !umbra_unsync(vcpu->mmu, slot, gfn);
 	write_unlock(&vcpu->mmu->lock);
 	return table;
 }
@@ -296,18 +298,42 @@ static bool needs_ept(const struct umbra_mmu_vcpu *vcpu, const struct umbra_walk
 	       (walk->pte_access & (WALK_ACC_USER | WALK_ACC_WRITE)) == WALK_ACC_USER;
 }
 
+/*
+ * A write to a guest table, where the shadow tells all: by far the commonest fault
+ * of a guest whose own faults do not exit.
+ */
+static bool is_store(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault)
+{
+	const u32 bits = UMBRA_ACC_PRESENT | UMBRA_ACC_WRITE;
+
+	if ((fault->access & (bits | UMBRA_ACC_RSVD)) != bits ||
+	    !umbra_shadow_translate(vcpu, fault->addr, fault->access, &fault->gpa,
+				    &fault->self_map) ||
+	    !is_table(vcpu, umbra_gpa_to_gfn(fault->gpa)))
+		return false;
+	fault->tracked = true;
+	return true;
+}
+
 int umbra_mmu_shadow_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault)
 {
-	struct umbra_walk walk;
+	struct umbra_walk walk UMBRA_SCRATCH;
 	int result;
 
 	vcpu->stat.pf_taken++;
+	if (is_store(vcpu, fault)) {
+		umbra_fault_count(vcpu, UMBRA_FAULT_EMULATE);
+		return UMBRA_FAULT_EMULATE;
+	}
+	fault->self_map = false;
 	if (umbra_walk(vcpu, fault->addr, fault->access, true, &walk)) {
 		vcpu->stat.pf_guest++;
 		fault->guest = walk.exc;
 		/* A #PF makes the CPU forget what it knows of the address. */
-		if (fault->access & UMBRA_ACC_PRESENT)
+		if ((fault->access & (UMBRA_ACC_PRESENT | UMBRA_ACC_RSVD)) == UMBRA_ACC_PRESENT)
 			umbra_sync_gva(vcpu, fault->addr);
+		else if (!(walk.exc.error_code & UMBRA_ACC_PRESENT))
+			umbra_holes_found(vcpu, &walk);
 		return UMBRA_FAULT_GUEST;
 	}
 	if (needs_ept(vcpu, &walk)) {

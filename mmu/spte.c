@@ -30,4 +30,5 @@ struct umbra_format umbra_format_shadow __ro_after_init = {
 void umbra_spte_init(unsigned int addr_bits)
 {
 	umbra_format_shadow.absent = addr_bits <= 51 ? SPTE_ABSENT : 0;
+	umbra_format_shadow.none = addr_bits <= 51 ? SPTE_ABSENT | PT_PRESENT : SPTE_NONE;
 }

@@ -6,10 +6,11 @@
  * pages is in struct umbra_format and nowhere else. Index bits are the same in
  * both: 9 per level, level 1 is the one whose entries map 4 KiB.
  *
- * An entry that maps nothing is zero. It is read speculatively by CPUs with
- * the L1TF erratum as if it were present, and then names host frame 0, which
- * never holds anything that a guest may not know. Entries that are not present
- * but hold data must keep it out of SPTE_ADDR or invert it.
+ * An entry that maps nothing is zero, or in shadow pages has SPTE_ABSENT alone. It
+ * is read speculatively by CPUs with the L1TF erratum as if it were present, and
+ * then names host frame 0, which never holds anything that a guest may not know,
+ * or a frame that no CPU reaches. Entries that are not present but hold data must
+ * keep it out of SPTE_ADDR or invert it.
  */
 #ifndef _UMBRA_MMU_SPTE_H
 #define _UMBRA_MMU_SPTE_H
@@ -75,8 +76,15 @@
 
 /*
  * SPTE_ABSENT: in shadow pages, a bit that the CPU reserves: using the entry
- * faults, whatever else it holds, and with an error code that says so. Not where
- * the CPU's physical addresses are that long, see umbra_spte_init().
+ * faults, whatever else it holds, and with an error code that says so. So faults
+ * that are the guest's own can be told from those that are not:
+ *
+ *	present and absent, no more	the shadow does not know
+ *	present and absent, and more	suspended for a moment
+ *	zero				a hole: the guest maps nothing there
+ *
+ * Not where the CPU's physical addresses are that long, see umbra_spte_init().
+ * Then there are no holes, and zero says nothing.
  */
 #define SPTE_ABSENT		BIT_ULL(51)
 
@@ -90,6 +98,7 @@
  * struct umbra_format - how entries of one family are laid out
  * @present: at least one of these is set in an entry that is in use
  * @absent: and none of these
+ * @none: an entry that maps nothing
  * @write: write right
  * @accessed: set by the CPU on use
  * @link: rights and flags of a link to a lower table
@@ -98,6 +107,7 @@
 struct umbra_format {
 	u64 present;
 	u64 absent;
+	u64 none;
 	u64 write;
 	u64 accessed;
 	u64 link;
@@ -195,7 +205,8 @@ static inline void umbra_spte_suspend(u64 *sptep)
 
 static inline bool umbra_spte_suspended(u64 spte)
 {
-	return spte && !umbra_spte_present(&umbra_format_shadow, spte);
+	return (spte & ~umbra_format_shadow.none) &&
+	       !umbra_spte_present(&umbra_format_shadow, spte);
 }
 
 /* What the entry is when it is not suspended. */

@@ -8,7 +8,7 @@
  *	suspend the shadow entries	uses them, with what it had cached, or faults
  *	full barrier
  *	memory = new			reads memory: new; invalidates; faults
- *	drop or resume the entries
+ *	drop, replace or resume the entries
  *	mmu_unlock			its fault goes on
  *
  * So who sees the new value does not find an entry made from the old one. Memory
@@ -18,7 +18,10 @@
 #include <linux/string.h>
 #include <umbra/hostmem.h>
 #include "gpte.h"
+#include "leaf.h"
 #include "shadow.h"
+#include "store.h"
+#include "sync.h"
 #include "track.h"
 #include "walk.h"
 
@@ -108,6 +111,30 @@ static int store_memory(struct umbra_mmu_vcpu *vcpu, const struct store *s)
 	return exchange_split(vcpu, s);
 }
 
+/* Was the entry that was last written to used since? Only level 1 tells. */
+static void look_for_use(struct umbra_shadow_page *sp)
+{
+	u64 spte = sp->spt[sp->stored];
+
+	if (sp->role.level == 1 && umbra_spte_present(fmt, spte) && (spte & fmt->accessed))
+		sp->writes = 0;
+}
+
+bool umbra_store_pays(struct umbra_mmu_vcpu *vcpu, gfn_t gfn)
+{
+	struct umbra_shadow_page *sp, *next;
+
+	lockdep_assert_held_write(&vcpu->mmu->lock);
+	if (vcpu->direct != UMBRA_DIRECT_USER)
+		return false;
+	umbra_shadow_for_each_gfn(sp, next, vcpu->mmu->shadow, gfn) {
+		look_for_use(sp);
+		if (!sp->user || sp->writes >= FLOOD_WRITES - 1)
+			return false;
+	}
+	return true;
+}
+
 /* The guest's entry no longer leads anywhere. */
 static bool is_cut(struct umbra_mmu *mmu, const struct umbra_shadow_page *sp, unsigned int index)
 {
@@ -143,38 +170,103 @@ static void suspend(struct umbra_mmu *mmu, const struct store *s, struct list_he
 	umbra_shadow_for_each_gfn(sp, next, mmu->shadow, umbra_gpa_to_gfn(s->gpa)) {
 		if (!concerns(sp, s, &range))
 			continue;
+		look_for_use(sp);
 		if (++sp->writes >= FLOOD_WRITES) {
 			mmu->stat.mmu_flooded++;
 			umbra_shadow_zap(mmu, sp, dead);
 			continue;
 		}
-		for (i = range.first; i <= range.last; i++)
+		sp->stored = range.first;
+		for (i = range.first; i <= range.last; i++) {
 			if (umbra_spte_present(fmt, sp->spt[i]))
 				umbra_spte_suspend(&sp->spt[i]);
+			else
+				WRITE_ONCE(sp->spt[i], fmt->none);
+		}
 	}
 	/* Before memory changes. */
 	smp_mb();
 }
 
+/* Would @vcpu's walks understand the entries as @sp's maker did? */
+static bool same_format(const struct umbra_mmu_vcpu *vcpu, const struct umbra_shadow_page *sp)
+{
+	union umbra_role role = { .word = vcpu->role };
+
+	role.level = sp->role.level;
+	role.access = sp->role.access;
+	role.registers = 0;
+	role.quadrant = sp->role.quadrant;
+	return vcpu->family == UMBRA_FAMILY_SHADOW && role.word == sp->role.word;
+}
+
+/* The guest's entry after the store, unless it cannot be read. */
+static bool read_entry(struct umbra_mmu *mmu, const struct umbra_shadow_page *sp,
+		       const struct store *s, unsigned int index, u64 *gpte)
+{
+	/* One whole entry: it is what was written. */
+	if (!s->old && s->len == sizeof(u64) && s->gpa % sizeof(u64) == 0 &&
+	    !sp->role.short_gptes) {
+		memcpy(gpte, s->new, sizeof(*gpte));
+		return true;
+	}
+	return !umbra_gpte_read(mmu, sp, index, 1, gpte);
+}
+
+/* The same or another guest entry is there now. @changed: it was written to. */
+static void settle_leaves(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp,
+			  const struct store *s, const struct umbra_spte_range *range, bool changed)
+{
+	u64 reserved = umbra_gpte_always_reserved(vcpu);
+	struct umbra_fill f UMBRA_SCRATCH;
+	unsigned int i;
+	u64 gpte;
+
+	umbra_fill_init(&f, vcpu, sp);
+	f.fresh = true;
+	for (i = range->first; i <= range->last; i++) {
+		if (changed && same_format(vcpu, sp) && read_entry(vcpu->mmu, sp, s, i, &gpte))
+			umbra_sync_entry(&f, i, gpte, reserved);
+		else if (!umbra_spte_suspended(sp->spt[i]))
+			continue;
+		else if (changed)
+			umbra_shadow_drop(vcpu->mmu, &sp->spt[i]);
+		else
+			WRITE_ONCE(sp->spt[i], umbra_spte_resumed(sp->spt[i]));
+	}
+	umbra_fill_flush(&f);
+}
+
 /* @changed: memory has been written to. */
-static void resume(struct umbra_mmu *mmu, const struct store *s, bool changed,
+static void settle_links(struct umbra_mmu *mmu, struct umbra_shadow_page *sp,
+			 const struct umbra_spte_range *range, bool changed,
+			 struct list_head *orphans)
+{
+	unsigned int i;
+
+	for (i = range->first; i <= range->last; i++) {
+		if (!umbra_spte_suspended(sp->spt[i]))
+			continue;
+		if (changed)
+			drop_entry(mmu, sp, i, orphans);
+		else
+			WRITE_ONCE(sp->spt[i], umbra_spte_resumed(sp->spt[i]));
+	}
+}
+
+static void settle(struct umbra_mmu_vcpu *vcpu, const struct store *s, bool changed,
 		   struct list_head *orphans)
 {
 	struct umbra_shadow_page *sp, *next;
 	struct umbra_spte_range range;
-	unsigned int i;
 
-	umbra_shadow_for_each_gfn(sp, next, mmu->shadow, umbra_gpa_to_gfn(s->gpa)) {
+	umbra_shadow_for_each_gfn(sp, next, vcpu->mmu->shadow, umbra_gpa_to_gfn(s->gpa)) {
 		if (!concerns(sp, s, &range))
 			continue;
-		for (i = range.first; i <= range.last; i++) {
-			if (!umbra_spte_suspended(sp->spt[i]))
-				continue;
-			if (changed)
-				drop_entry(mmu, sp, i, orphans);
-			else
-				WRITE_ONCE(sp->spt[i], umbra_spte_resumed(sp->spt[i]));
-		}
+		if (sp->role.level == 1)
+			settle_leaves(vcpu, sp, s, &range, changed);
+		else
+			settle_links(vcpu->mmu, sp, &range, changed, orphans);
 	}
 }
 
@@ -193,7 +285,7 @@ static int store_locked(struct umbra_mmu_vcpu *vcpu, const struct store *s)
 	mmu->stat.mmu_pte_write++;
 	suspend(mmu, s, &dead);
 	ret = store_memory(vcpu, s);
-	resume(mmu, s, !ret, &orphans);
+	settle(vcpu, s, !ret, &orphans);
 	umbra_shadow_zap_orphans(mmu, &orphans, &dead);
 	umbra_shadow_free_dead(mmu, &dead);
 	return ret;
@@ -220,6 +312,9 @@ static int store(struct umbra_mmu_vcpu *vcpu, const struct store *s)
 	unsigned int tries;
 	int ret;
 
+	/* What replaces the entry may need it; if not, a fault will do. */
+	if (mmu->shadow)
+		umbra_cache_topup(vcpu, UMBRA_FAMILY_SHADOW);
 	for (tries = 0; tries < MAX_TRIES; tries++) {
 		write_lock(&mmu->lock);
 		ret = store_locked(vcpu, s);

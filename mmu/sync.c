@@ -14,8 +14,9 @@
  * it, and only then reads them: what a guest writes later faults.
  *
  * Entries that still agree with the guest's stay as they are, and those that
- * only lose rights stay mapped. What the guest has put in place of others is
- * mapped at once when the host has it at hand, since it is mostly used next.
+ * only lose rights stay mapped. What the guest has put in place of others, or made
+ * writable, is mapped at once when the host has it at hand, since it is mostly
+ * used next.
  *
  * Tables that are tracked are compared too: what user space or a device writes
  * into guest memory is not seen, and an invalidation is where a guest may rely
@@ -23,6 +24,7 @@
  */
 #include <linux/minmax.h>
 #include <umbra/hostmem.h>
+#include "direct.h"
 #include "gpte.h"
 #include "leaf.h"
 #include "sync.h"
@@ -63,11 +65,13 @@ bool umbra_unsync(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn)
 	umbra_shadow_for_each_gfn(sp, next, mmu->shadow, gfn) {
 		if (sp->unsync)
 			continue;
+		umbra_holes_forget(sp);
 		sp->unsync = true;
 		mmu->stat.mmu_unsync++;
 		mark_links(sp);
 		umbra_track_del(mmu, slot, gfn);
 	}
+	umbra_direct_unsync(mmu);
 	return true;
 }
 
@@ -84,45 +88,47 @@ static u64 reduce(u64 spte, const struct umbra_grant *grant)
 	return spte;
 }
 
-/* What becomes of a present entry. */
-enum fate { KEEP, DROP, UPGRADE };
-
-static enum fate adapt(struct umbra_mmu *mmu, struct umbra_shadow_page *sp, unsigned int index,
-		       const struct umbra_grant *grant)
+/* Let an entry follow the guest's. False: it has to go, whatever replaces it. */
+static bool adapt(struct umbra_fill *f, unsigned int index, const struct umbra_grant *grant)
 {
-	u64 old = sp->spt[index], was = sp->entry[index];
-	u64 entry = umbra_shadow_entry(grant->gfn, grant->access);
+	struct umbra_shadow_page *sp = f->sp;
+	u64 old = umbra_spte_resumed(sp->spt[index]), was = sp->entry[index], new = old;
+	u64 entry = umbra_shadow_entry(grant->gfn, grant->access, grant->dirty);
 
-	if (was == entry && (grant->dirty || !(old & PT_WRITE)))
-		return KEEP;
-	if (umbra_shadow_leaf_gfn(sp, index) != grant->gfn || umbra_spte_mmio(old))
-		return DROP;
-	/* Made for a supervisor's write with CR0.WP = 0. */
-	if ((old & PT_WRITE) && !(was & WALK_ACC_WRITE))
-		return DROP;
-	umbra_leaf_replace(mmu, &sp->spt[index], reduce(old, grant), grant);
-	/* The guest has just made it writable: ask the host for the same. */
-	if ((entry & ~was & WALK_ACC_WRITE) && grant->dirty)
-		return UPGRADE;
-	return KEEP;
+	if (was != entry) {
+		if (umbra_shadow_leaf_gfn(sp, index) != grant->gfn || umbra_spte_mmio(old))
+			return false;
+		/* Made for a supervisor's write with CR0.WP = 0. */
+		if ((old & PT_WRITE) && !(was & WALK_ACC_WRITE))
+			return false;
+		/* The guest has just made it writable: ask the host for the same. */
+		if ((entry & ~was & (WALK_ACC_WRITE | SHADOW_ENTRY_DIRTY)) &&
+		    (grant->access & WALK_ACC_WRITE) && grant->dirty)
+			return false;
+		new = reduce(old, grant);
+	}
+	if (f->fresh)
+		new &= ~PT_ACCESSED;
+	if (new != sp->spt[index] || was != entry)
+		umbra_leaf_replace(f->vcpu->mmu, &sp->spt[index], new, grant);
+	return true;
 }
 
-static void sync_entry(struct umbra_fill *f, unsigned int index, u64 gpte, u64 reserved)
+void umbra_sync_entry(struct umbra_fill *f, unsigned int index, u64 gpte, u64 reserved)
 {
 	struct umbra_shadow_page *sp = f->sp;
 	struct umbra_grant grant;
 	bool granted = umbra_grant_read(sp, gpte, reserved, &grant);
 
-	if (umbra_spte_present(fmt, sp->spt[index])) {
-		enum fate fate = granted ? adapt(f->vcpu->mmu, sp, index, &grant) : DROP;
-
-		if (fate == KEEP)
+	if (umbra_spte_present(fmt, sp->spt[index]) || umbra_spte_suspended(sp->spt[index])) {
+		if (granted && adapt(f, index, &grant))
 			return;
-		if (fate == DROP)
-			umbra_shadow_drop(f->vcpu->mmu, &sp->spt[index]);
+		umbra_shadow_drop(f->vcpu->mmu, &sp->spt[index]);
 	}
 	if (granted)
 		umbra_fill_add(f, index, &grant);
+	else if (!(gpte & GPTE_PRESENT))
+		umbra_hole_dig(sp, index);
 }
 
 static void sync_entries(struct umbra_fill *f, unsigned int first, unsigned int nr)
@@ -132,11 +138,13 @@ static void sync_entries(struct umbra_fill *f, unsigned int first, unsigned int 
 	u64 gpte[FILL_RUN] UMBRA_SCRATCH;
 	unsigned int i;
 
-	/* What cannot be read has no entries. */
-	if (umbra_gpte_read(f->vcpu->mmu, sp, first, nr, gpte))
-		memset(gpte, 0, sizeof(gpte));
+	if (umbra_gpte_read(f->vcpu->mmu, sp, first, nr, gpte)) {
+		/* What cannot be read grants nothing, but is no hole. */
+		for (i = 0; i < nr; i++)
+			gpte[i] = GPTE_PRESENT;
+	}
 	for (i = 0; i < nr; i++)
-		sync_entry(f, first + i, gpte[i], reserved);
+		umbra_sync_entry(f, first + i, gpte[i], reserved);
 	umbra_fill_flush(f);
 }
 
@@ -166,6 +174,7 @@ static void begin_sync(struct umbra_mmu *mmu, struct umbra_shadow_page *sp,
 		       struct list_head *todo)
 {
 	sp->unsync = false;
+	sp->writes = 0;
 	mmu->stat.mmu_unsync--;
 	umbra_track_begin(mmu, umbra_shadow_slot(mmu, sp->gfn), sp->gfn);
 	list_move_tail(&sp->link, todo);
@@ -234,7 +243,8 @@ void umbra_sync_gva(struct umbra_mmu_vcpu *vcpu, u64 gva)
 void umbra_mmu_invlpg(struct umbra_mmu_vcpu *vcpu, u64 gva)
 {
 	vcpu->stat.invlpg++;
-	if (vcpu->family != UMBRA_FAMILY_SHADOW)
+	/* With all in line there is nothing to do. */
+	if (vcpu->family != UMBRA_FAMILY_SHADOW || READ_ONCE(vcpu->direct) == UMBRA_DIRECT_USER)
 		return;
 	/* What replaces the entry may need it; if not, a fault will do. */
 	umbra_cache_topup(vcpu, UMBRA_FAMILY_SHADOW);

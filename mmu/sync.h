@@ -29,6 +29,18 @@ bool umbra_unsync(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn);
 void umbra_sync_tree(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp);
 
 /**
+ * umbra_sync_entry() - bring one entry of level 1 in line with the guest's
+ * @f: for the page, which has a guest table
+ * @index: the entry; a suspended one is resumed, if it still holds
+ * @gpte: the guest's
+ * @reserved: umbra_gpte_always_reserved()
+ *
+ * What replaces the entry is there after umbra_fill_flush().
+ */
+struct umbra_fill;
+void umbra_sync_entry(struct umbra_fill *f, unsigned int index, u64 gpte, u64 reserved);
+
+/**
  * umbra_sync_gva() - bring the entry of one address in line with the guest
  *
  * Context: takes mmu_lock.

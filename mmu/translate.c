@@ -5,6 +5,7 @@
 #include <linux/errno.h>
 #include <linux/string.h>
 #include <umbra/hostmem.h>
+#include "shadow.h"
 #include "walk.h"
 
 #define NR_PDPTES	4
@@ -26,6 +27,8 @@ static int translate(struct umbra_mmu_vcpu *vcpu, u64 gva, u32 access, bool set_
 int umbra_mmu_translate(struct umbra_mmu_vcpu *vcpu, u64 gva, u32 access, gpa_t *gpa,
 			struct umbra_exception *exc)
 {
+	if (umbra_shadow_translate(vcpu, gva, access, gpa, NULL))
+		return 0;
 	return translate(vcpu, gva, access, true, gpa, exc);
 }
 

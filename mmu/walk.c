@@ -42,7 +42,7 @@ enum umbra_guest_paging umbra_guest_paging(const struct umbra_paging_state *stat
 }
 
 /* The fetch bit is reported only when some kind of fetch can be refused. */
-static bool fetch_is_reported(const struct umbra_paging_state *state)
+bool umbra_fetch_is_reported(const struct umbra_paging_state *state)
 {
 	return state->cr4 & X86_CR4_SMEP ||
 	       (state->cr4 & X86_CR4_PAE && state->efer & EFER_NX);
@@ -53,7 +53,7 @@ static int walk_fault(const struct umbra_paging_state *state, struct umbra_walk 
 {
 	u32 reported = UMBRA_ACC_WRITE | UMBRA_ACC_USER;
 
-	if (fetch_is_reported(state))
+	if (umbra_fetch_is_reported(state))
 		reported |= UMBRA_ACC_FETCH;
 
 	walk->exc = (struct umbra_exception) {

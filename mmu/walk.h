@@ -81,6 +81,9 @@ struct umbra_walk {
  */
 enum umbra_guest_paging umbra_guest_paging(const struct umbra_paging_state *state);
 
+/* Does the guest's CPU set the fetch bit in error codes? */
+bool umbra_fetch_is_reported(const struct umbra_paging_state *state);
+
 /**
  * umbra_walk() - translate @gva as the guest's CPU would
  * @vcpu: any family, any paging mode

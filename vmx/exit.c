@@ -27,9 +27,9 @@ void vmx_insn_retired(struct vmx_vcpu *vmx, bool single_step)
 }
 
 /* Leave the instruction that exited behind. */
-void vmx_skip_insn(struct vmx_vcpu *vmx)
+void vmx_skip_bytes(struct vmx_vcpu *vmx, unsigned int len)
 {
-	unsigned long rip = vmx_rip(vmx) + vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
+	unsigned long rip = vmx_rip(vmx) + len;
 	unsigned long rflags = vmx_rflags(vmx);
 
 	if (unlikely(rip >> 32 && !vmx_in_long64(vmx)))
@@ -38,6 +38,11 @@ void vmx_skip_insn(struct vmx_vcpu *vmx)
 	if (unlikely(rflags & X86_EFLAGS_RF))
 		vmx_set_rflags(vmx, rflags & ~X86_EFLAGS_RF);
 	vmx_insn_retired(vmx, rflags & X86_EFLAGS_TF);
+}
+
+void vmx_skip_insn(struct vmx_vcpu *vmx)
+{
+	vmx_skip_bytes(vmx, vmcs_read32(VM_EXIT_INSTRUCTION_LEN));
 }
 
 static int skip(struct vmx_vcpu *vmx)

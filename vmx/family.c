@@ -8,7 +8,8 @@
  *                to the guest; only PE and PG exit, as they change the mode.
  * Shadow family: both off. CR3 holds the shadow root, for a guest outside long
  *                mode that of PAE tables, whatever its own are; WP, PG, PAE and
- *                NXE are forced to 1; CR3 accesses, INVLPG and #PF exit.
+ *                NXE are forced to 1; CR3 accesses exit, and INVLPG and #PF
+ *                unless the MMU says that they need not.
  */
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
@@ -47,6 +48,26 @@ static unsigned long cr4_owned(struct vmx_vcpu *vmx)
 	return owned & vmx->cr4_allowed;
 }
 
+/* Which page faults exit, and whether INVLPG does. */
+void vmx_apply_direct(struct vmx_vcpu *vmx)
+{
+	const struct umbra_mmu_vcpu *mv = &vmx->vcpu.mmu;
+	u32 mask = 0, match = 0;
+
+	vmx->direct = READ_ONCE(mv->direct);
+	if (vmx->family == UMBRA_FAMILY_SHADOW) {
+		umbra_mmu_direct_faults(mv, &mask, &match);
+		/* INVPCID goes with it, and the CPU runs without PCID. */
+		if (vmx->direct == UMBRA_DIRECT_USER && !(mv->state.cr4 & X86_CR4_PCIDE))
+			vmx_cpu_ctl_clear(vmx, CPU_BASED_INVLPG_EXITING);
+		else
+			vmx_cpu_ctl_set(vmx, CPU_BASED_INVLPG_EXITING);
+	}
+	/* The exception bitmap is clear: those that do not match exit. */
+	vmcs_write32(PAGE_FAULT_ERROR_CODE_MASK, mask);
+	vmcs_write32(PAGE_FAULT_ERROR_CODE_MATCH, match);
+}
+
 /* The CR values for the CPU, made from those that the guest sees. */
 void vmx_family_write_crs(struct vmx_vcpu *vmx)
 {
@@ -78,6 +99,7 @@ void vmx_family_write_crs(struct vmx_vcpu *vmx)
 	vmcs_write64(GUEST_IA32_EFER, efer);
 	vmcs_write32(VM_ENTRY_CONTROLS,
 		     vmx_caps.entry | ((efer & EFER_LMA) ? VM_ENTRY_IA32E_MODE : 0));
+	vmx_apply_direct(vmx);
 }
 
 void vmx_family_write_cpu2(struct vmx_vcpu *vmx)
@@ -97,8 +119,6 @@ void vmx_family_apply(struct vmx_vcpu *vmx)
 {
 	const u32 cr3_exits = CPU_BASED_CR3_LOAD_EXITING | CPU_BASED_CR3_STORE_EXITING |
 			      CPU_BASED_INVLPG_EXITING;
-	u32 exceptions = ALWAYS_INTERCEPTED;
-
 	vmx->family = vmx->vcpu.mmu.family;
 	vmx->vcpu.stat.shadow_family = vmx->family == UMBRA_FAMILY_SHADOW;
 	vmx->loaded_root = INVALID_PAGE;
@@ -106,7 +126,6 @@ void vmx_family_apply(struct vmx_vcpu *vmx)
 	vmx_family_write_cpu2(vmx);
 	if (vmx->family == UMBRA_FAMILY_SHADOW) {
 		vmx_cpu_ctl_set(vmx, cr3_exits);
-		exceptions |= BIT(X86_TRAP_PF);
 		vmx->cr0_owned = CR0_HARMLESS;
 	} else {
 		vmx_cpu_ctl_clear(vmx, cr3_exits);
@@ -114,7 +133,7 @@ void vmx_family_apply(struct vmx_vcpu *vmx)
 		vmcs_writel(GUEST_CR3, vmx->vcpu.mmu.state.cr3);
 		vmx_write_pdptrs(vmx);
 	}
-	vmcs_write32(EXCEPTION_BITMAP, exceptions);
+	vmcs_write32(EXCEPTION_BITMAP, ALWAYS_INTERCEPTED);
 	vmcs_writel(CR0_GUEST_HOST_MASK, ~vmx->cr0_owned);
 	vmx_family_write_crs(vmx);
 }

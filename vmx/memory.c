@@ -96,6 +96,8 @@ static int emulate_fault(struct vmx_vcpu *vmx, const struct umbra_fault *fault)
 		umbra_mmu_unprotect(vmx->vcpu.mmu.mmu, umbra_gpa_to_gfn(fault->gpa));
 		return VMX_RESUME_GUEST;
 	}
+	if (fault->tracked && vmx_store(vmx, fault))
+		return VMX_RESUME_GUEST;
 	return umbra_emulate_insn(&vmx->vcpu, fault);
 }
 

@@ -187,6 +187,8 @@ static int run_guest(struct vmx_vcpu *vmx)
 			return VMX_RESUME_GUEST;
 		}
 		pay_flushes(vmx);
+		if (unlikely(vmx->direct != READ_ONCE(vcpu->mmu.direct)))
+			vmx_apply_direct(vmx);
 		assert_flushed(vmx);
 		if (unlikely(enter(vmx))) {
 			WRITE_ONCE(vcpu->mode, UMBRA_OUTSIDE_GUEST);

@@ -188,6 +188,7 @@ struct vmx_vcpu {
 	u64 *pml;
 	bool pml_on;
 	enum umbra_family family;
+	enum umbra_direct direct;
 	hpa_t loaded_root;
 	bool await_legal;
 	u32 stay_timer;
@@ -371,8 +372,12 @@ void vmx_host_restore(struct vmx_vcpu *vmx);
 /* exit.c */
 void vmx_insn_retired(struct vmx_vcpu *vmx, bool single_step);
 void vmx_skip_insn(struct vmx_vcpu *vmx);
+void vmx_skip_bytes(struct vmx_vcpu *vmx, unsigned int len);
 int vmx_handle_exit(struct vmx_vcpu *vmx);
 int vmx_exit_internal_error(struct vmx_vcpu *vmx, u32 suberror);
+
+/* store.c */
+bool vmx_store(struct vmx_vcpu *vmx, const struct umbra_fault *fault);
 
 /* cpuid.c */
 bool vmx_cpuid_emulate(struct vmx_vcpu *vmx);
@@ -397,6 +402,7 @@ void vmx_family_update(struct vmx_vcpu *vmx);
 void vmx_family_write_cpu2(struct vmx_vcpu *vmx);
 void vmx_family_poll(struct vmx_vcpu *vmx);
 void vmx_family_write_crs(struct vmx_vcpu *vmx);
+void vmx_apply_direct(struct vmx_vcpu *vmx);
 int vmx_handle_preemption_timer(struct vmx_vcpu *vmx);
 
 /* stay.c */

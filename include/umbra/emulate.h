@@ -458,4 +458,33 @@ static inline bool umbra_emulate_pending(const struct umbra_emu *emu)
 	return emu->state != 0;
 }
 
+/**
+ * struct umbra_emu_store - what a simple instruction writes
+ * @gva: where
+ * @value: the low @size bytes count
+ * @size: 4 or 8
+ */
+struct umbra_emu_store {
+	u64 gva;
+	u64 value;
+	unsigned int size;
+};
+
+/* Bytes that umbra_emulate_simple_store() may look at. */
+#define UMBRA_EMU_SIMPLE_BYTES	16
+
+/**
+ * umbra_emulate_simple_store() - decode a MOV to memory
+ * @bytes: the instruction, UMBRA_EMU_SIMPLE_BYTES of them whatever its length
+ * @regs: general registers, by number
+ * @rip: where the instruction is
+ * @store: out
+ *
+ * For 64-bit mode and flat segments, without checks of the address.
+ * Return: length of the instruction; 0 when it is another, which is for
+ * umbra_emulate().
+ */
+unsigned int umbra_emulate_simple_store(const u8 *bytes, const u64 *regs, u64 rip,
+					struct umbra_emu_store *store);
+
 #endif

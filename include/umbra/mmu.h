@@ -32,6 +32,19 @@ enum umbra_family {
 	UMBRA_FAMILY_SHADOW,
 };
 
+/**
+ * enum umbra_direct - what a guest may do without an exit in the shadow family
+ * @UMBRA_DIRECT_NONE: every #PF exits, and INVLPG
+ * @UMBRA_DIRECT_HOLES: a #PF goes to the guest when it says *not present*
+ * @UMBRA_DIRECT_USER: a #PF goes to the guest when a user access met no reserved
+ *	bit, and INVLPG need not exit
+ */
+enum umbra_direct {
+	UMBRA_DIRECT_NONE,
+	UMBRA_DIRECT_HOLES,
+	UMBRA_DIRECT_USER,
+};
+
 /* The VM's policy, values of UMBRA_PAGING_* in the user-space ABI. */
 enum umbra_policy {
 	UMBRA_POLICY_EPT,
@@ -270,7 +283,13 @@ struct umbra_recall {
  *	each VM entry; INVALID_PAGE asks for umbra_mmu_load(). In FAMILY_SHADOW
  *	the hardware must run with CR0.WP, CR4.PAE and EFER.NXE set and
  *	CR4.PCIDE clear, whatever the guest has, with the guest's own CR4.LA57,
- *	CR4.SMEP, CR4.SMAP and EFER.LMA, and every #PF must exit
+ *	CR4.SMEP, CR4.SMAP and EFER.LMA, and page faults and INVLPG must exit
+ *	unless @direct says otherwise
+ * @direct: what need not exit in FAMILY_SHADOW. Others may lower it, with
+ *	mmu_lock held for write, and then kick; vmx/ looks at it before entry, after
+ *	it has said that it is in guest mode
+ * @direct_wait: root loads until leaves are dropped again for the sake of @direct
+ * @direct_penalty: how long to wait when that was for nothing
  * @tlb_gen: generation of the VM's flush debts that this vCPU has flushed
  * @flush_guest: the guest asked for (or a root switch needs) a flush of this
  *	vCPU's own linear translations; vmx/ does it at entry and clears it
@@ -299,6 +318,9 @@ struct umbra_mmu_vcpu {
 	struct umbra_paging_state state;
 	enum umbra_family family;
 	hpa_t root;
+	enum umbra_direct direct;
+	unsigned int direct_wait;
+	unsigned int direct_penalty;
 	u64 tlb_gen;
 	bool flush_guest;
 	u64 pdptrs[4];
@@ -447,6 +469,17 @@ int umbra_mmu_prefault(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, gpa_t *end);
  * Return: enum umbra_fault_result or -errno.
  */
 int umbra_mmu_shadow_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault);
+
+/**
+ * umbra_mmu_direct_faults() - which page faults may go to the guest
+ * @vcpu: family is SHADOW
+ * @mask: out
+ * @match: out
+ *
+ * Those whose error code, under @mask, is @match. The registers in @vcpu->state
+ * count, so it is to be asked again when they change.
+ */
+void umbra_mmu_direct_faults(const struct umbra_mmu_vcpu *vcpu, u32 *mask, u32 *match);
 
 /**
  * umbra_mmu_mmio_fault() - handle a fault that only an entry for MMIO can cause

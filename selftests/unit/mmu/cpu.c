@@ -128,6 +128,8 @@ int cpu_enter(struct cpu *cpu)
 		flush_linear(cpu);
 	}
 	load_pdptes(cpu);
+	cpu->direct = v->direct;
+	umbra_mmu_direct_faults(v, &cpu->direct_mask, &cpu->direct_match);
 	cpu->in_guest = true;
 	return 0;
 }
@@ -278,20 +280,24 @@ static int linear_start(const struct cpu *cpu, u64 gva, u64 *table)
 	return pdpte & PT_PRESENT ? 2 : 0;
 }
 
-static enum found linear_walk(struct cpu *cpu, const struct hw_access *a, struct tlb_entry *e)
+static enum found linear_walk(struct cpu *cpu, const struct hw_access *a, struct tlb_entry *e,
+			      bool *cached)
 {
 	u64 frame = (a->addr & GENMASK_ULL(56, 0)) >> 12;
 	u64 table, spte, *sptep;
 	int level, top = linear_start(cpu, a->addr, &table);
 
 	*e = (struct tlb_entry) { .valid = true, .w = true, .u = true, .x = true };
+	*cached = false;
 	counts.walks++;
 	if (!top)
 		return NOTHING;
-	for (level = 1; level < top; level++)
-		if (psc_use(&cpu->psc[level][linear_way(a->gva_nr, level)],
-			    frame >> (9 * level), e, &table))
+	for (level = 1; level < top; level++) {
+		*cached = psc_use(&cpu->psc[level][linear_way(a->gva_nr, level)],
+				  frame >> (9 * level), e, &table);
+		if (*cached)
 			break;
+	}
 	for (;; level--) {
 		sptep = table_entry(table, umbra_table_index(frame, level));
 		spte = *sptep;
@@ -321,7 +327,8 @@ static enum found linear_walk(struct cpu *cpu, const struct hw_access *a, struct
 	return TRANSLATION;
 }
 
-bool hw_linear(struct cpu *cpu, const struct hw_access *a, kvm_pfn_t *pfn, u32 *code)
+bool hw_linear(struct cpu *cpu, const struct hw_access *a, kvm_pfn_t *pfn,
+	       struct hw_fault *fault)
 {
 	struct tlb_entry *e = &cpu->tlb[a->gva_nr];
 	struct tlb_entry walked;
@@ -335,14 +342,15 @@ bool hw_linear(struct cpu *cpu, const struct hw_access *a, kvm_pfn_t *pfn, u32 *
 		}
 		/* Some CPUs fault at once, some look at the tables first. */
 		if (!linear_allowed(cpu, a, e) && chance(50)) {
-			*code = linear_code(cpu, a, TRANSLATION);
+			fault->code = linear_code(cpu, a, TRANSLATION);
+			fault->cached = true;
 			forget_linear(cpu, a->gva_nr);
 			return false;
 		}
 	}
-	found = linear_walk(cpu, a, &walked);
+	found = linear_walk(cpu, a, &walked, &fault->cached);
 	if (found != TRANSLATION || !linear_allowed(cpu, a, &walked)) {
-		*code = linear_code(cpu, a, found);
+		fault->code = linear_code(cpu, a, found);
 		forget_linear(cpu, a->gva_nr);
 		return false;
 	}

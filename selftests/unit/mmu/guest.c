@@ -331,7 +331,7 @@ static enum progress handle(struct cpu *cpu, const struct guest_access *a,
 	case UMBRA_FAULT_GUEST:
 		check_guest_fault(cpu, ra, fault);
 		/* The CPU has forgotten the address; so must the shadow have. */
-		if (fault->access & UMBRA_ACC_PRESENT)
+		if ((fault->access & (UMBRA_ACC_PRESENT | UMBRA_ACC_RSVD)) == UMBRA_ACC_PRESENT)
 			cpu->flushed_gva[a->gva_nr] = ++now;
 		progress = DONE;
 		break;
@@ -372,9 +372,37 @@ static void explain(const struct cpu *cpu, const struct ref_access *ra, unsigned
 	hw_explain(cpu, ra->gva, gva_nr);
 }
 
-/* Without an exit, if possible. Return: false with the fault's error code. */
+static bool is_direct(const struct cpu *cpu, u32 code)
+{
+	return (code & cpu->direct_mask) == cpu->direct_match;
+}
+
+/* A #PF that the guest gets without an exit. */
+static enum progress check_direct_fault(struct cpu *cpu, const struct guest_access *a,
+					const struct ref_access *ra, const struct hw_fault *fault)
+{
+	struct ref_result r;
+
+	counts.direct++;
+	/* Tables of a slot that is going are there for some and not for others. */
+	if (machine.mmu.retiring)
+		return DONE;
+	reference_now(cpu, ra, &r);
+	if (r.fault && r.error_code == fault->code)
+		return DONE;
+	if (!fault->cached || !history_refuses(cpu, ra, a->gva_nr, fault->code)) {
+		explain(cpu, ra, a->gva_nr);
+		violation("cpu %d: a #PF %x at gva %llx%s that is not the guest's", cpu->nr,
+			  fault->code, (u64)ra->gva, fault->cached ? ", cached" : "");
+	}
+	/* The CPU has forgotten it now: once more. */
+	counts.late++;
+	return AGAIN;
+}
+
+/* Without an exit, if possible. Return: false with the fault. */
 static bool run_shadow(struct cpu *cpu, const struct guest_access *a,
-		       const struct ref_access *ra, u32 *code)
+		       const struct ref_access *ra, struct hw_fault *fault)
 {
 	struct hw_access hw = {
 		.addr = ra->gva, .gva_nr = a->gva_nr,
@@ -383,7 +411,7 @@ static bool run_shadow(struct cpu *cpu, const struct guest_access *a,
 	unsigned int page;
 	kvm_pfn_t pfn;
 
-	if (!hw_linear(cpu, &hw, &pfn, code))
+	if (!hw_linear(cpu, &hw, &pfn, fault))
 		return false;
 	page = pfn_to_ram(pfn, a->write);
 	if (!history_allows(cpu, ra, a->gva_nr, page)) {
@@ -400,23 +428,28 @@ static enum progress access_shadow(struct cpu *cpu, const struct guest_access *a
 				   const struct ref_access *ra, unsigned int *retries)
 {
 	struct umbra_fault fault = { .addr = ra->gva };
+	struct hw_fault hw;
 
 	counts.shadow++;
 	counts.mode[guest_mode(cpu)]++;
-	if (run_shadow(cpu, a, ra, &fault.access))
+	if (run_shadow(cpu, a, ra, &hw))
 		return DONE;
+	if (is_direct(cpu, hw.code))
+		return check_direct_fault(cpu, a, ra, &hw);
+	fault.access = hw.code;
 	return handle(cpu, a, ra, &fault, retries);
 }
 
 void guest_access_inside(struct cpu *cpu, const struct guest_access *a)
 {
 	struct ref_access ra = ref_access(cpu, a);
-	u32 code;
+	struct hw_fault fault;
 
 	if (cpu->busy || !cpu->in_guest || cpu->v.family != UMBRA_FAMILY_SHADOW)
 		return;
 	counts.inside++;
-	run_shadow(cpu, a, &ra, &code);
+	if (!run_shadow(cpu, a, &ra, &fault) && is_direct(cpu, fault.code))
+		check_direct_fault(cpu, a, &ra, &fault);
 }
 
 /* The hardware's own walk of the guest's tables, through EPT. */
@@ -539,9 +572,29 @@ static void state_changed(struct cpu *cpu)
 	umbra_mmu_state_changed(&cpu->v);
 }
 
+/* INVLPG without an exit, if that is how the CPU runs now. */
+static bool invlpg_directly(struct cpu *cpu, unsigned int gva_nr)
+{
+	if (!cpu->in_guest || cpu->v.family != UMBRA_FAMILY_SHADOW ||
+	    cpu->direct != UMBRA_DIRECT_USER || cpu->v.state.cr4 & X86_CR4_PCIDE)
+		return false;
+	cpu->flushed_gva[gva_nr] = ++now;
+	cpu_flush_gva(cpu, gva_nr);
+	counts.invlpg++;
+	return true;
+}
+
+void guest_invlpg_inside(struct cpu *cpu, unsigned int gva_nr)
+{
+	if (!cpu->busy)
+		invlpg_directly(cpu, guest_gva_nr(cpu, gva_nr));
+}
+
 void guest_invlpg(struct cpu *cpu, unsigned int gva_nr)
 {
 	gva_nr = guest_gva_nr(cpu, gva_nr);
+	if (!cpu_enter(cpu) && invlpg_directly(cpu, gva_nr))
+		return;
 	cpu->flushed_gva[gva_nr] = ++now;
 	if (cpu->v.family == UMBRA_FAMILY_SHADOW) {
 		int idx = srcu_read_lock(&machine.mmu.srcu);

@@ -137,14 +137,25 @@ static bool next_choice(struct search *s)
 	return false;
 }
 
-/* What the CPU uses: a page, or -1 and a frame without memory. */
-struct used {
+/*
+ * What the CPU did: use a page, or -1 and a frame without memory; or raise a
+ * fault.
+ */
+struct outcome {
 	int page;
 	gfn_t gfn;
+	bool fault;
+	u32 code;
 };
 
+/* An entry that is not present is never cached: it has to be so now. */
+static bool refuses(const struct ref_result *r, u32 code, bool last_is_now)
+{
+	return r->fault && r->error_code == code && (code & 1 || last_is_now);
+}
+
 static bool grants(const struct ref_result *r, const struct ref_access *a,
-		   const struct used *used)
+		   const struct outcome *used)
 {
 	int page = gfn_to_page(r->gpa >> 12, true, NULL);
 
@@ -154,7 +165,7 @@ static bool grants(const struct ref_result *r, const struct ref_access *a,
 }
 
 static bool search(struct ref_cpu *ref, const struct ref_access *a, u64 since,
-		   const struct used *used, bool only_global)
+		   const struct outcome *outcome, bool only_global)
 {
 	struct search s = { .since = since };
 	unsigned int tries = 0;
@@ -163,7 +174,8 @@ static bool search(struct ref_cpu *ref, const struct ref_access *a, u64 since,
 	do {
 		s.level = 0;
 		reference_walk(ref, a, read_version, &s, &r);
-		if (grants(&r, a, used) && (!only_global || r.global))
+		if (outcome->fault ? refuses(&r, outcome->code, !s.choice[s.level - 1]) :
+		    grants(&r, a, outcome) && (!only_global || r.global))
 			return true;
 		if (++tries == MAX_TRIES) {
 			counts.undecided++;
@@ -173,22 +185,16 @@ static bool search(struct ref_cpu *ref, const struct ref_access *a, u64 since,
 	return false;
 }
 
-static bool allows(const struct cpu *cpu, const struct ref_access *a, unsigned int gva_nr,
-		   const struct used *used)
+static bool explains(const struct cpu *cpu, const struct ref_access *a, unsigned int gva_nr,
+		     const struct outcome *outcome)
 {
 	struct ref_cpu ref = cpu_reference(cpu);
 	bool pcide = ref.cr4 & X86_CR4_PCIDE;
 	unsigned int pcid = pcide ? ref.cr3 & (NR_PCIDS - 1) : 0;
 	u64 since = max(cpu->flushed_all, cpu->flushed_gva[gva_nr]);
 	u64 since_pcid = max(since, cpu->flushed_pcid[pcid]);
-	struct ref_result r;
 
-	/* By far the commonest: what the tables say now. */
-	reference_walk(&ref, a, read_now, NULL, &r);
-	if (grants(&r, a, used))
-		return true;
 	counts.stale++;
-
 	/* @cpu->root[i] was loaded until the next one was. */
 	for (int i = cpu->nr_roots - 1; i >= 0; i--) {
 		bool current_root = i == cpu->nr_roots - 1;
@@ -199,26 +205,45 @@ static bool allows(const struct cpu *cpu, const struct ref_access *a, unsigned i
 		memcpy(ref.pdpte, cpu->root[i].pdpte, sizeof(ref.pdpte));
 		if (current_root || (cpu->root[i + 1].since > since_pcid && pcide &&
 				     (ref.cr3 & (NR_PCIDS - 1)) == pcid))
-			if (search(&ref, a, since_pcid, used, false))
+			if (search(&ref, a, since_pcid, outcome, false))
 				return true;
-		if (ref.cr4 & X86_CR4_PGE && search(&ref, a, since, used, true))
+		if (ref.cr4 & X86_CR4_PGE && search(&ref, a, since, outcome, true))
 			return true;
 	}
 	return false;
 }
 
+static bool allows(const struct cpu *cpu, const struct ref_access *a, unsigned int gva_nr,
+		   const struct outcome *outcome)
+{
+	struct ref_cpu ref = cpu_reference(cpu);
+	struct ref_result r;
+
+	/* By far the commonest: what the tables say now. */
+	reference_walk(&ref, a, read_now, NULL, &r);
+	return grants(&r, a, outcome) || explains(cpu, a, gva_nr, outcome);
+}
+
 bool history_allows(const struct cpu *cpu, const struct ref_access *a, unsigned int gva_nr,
 		    unsigned int page)
 {
-	const struct used used = { .page = page };
+	const struct outcome outcome = { .page = page };
 
-	return allows(cpu, a, gva_nr, &used);
+	return allows(cpu, a, gva_nr, &outcome);
 }
 
 bool history_allows_mmio(const struct cpu *cpu, const struct ref_access *a, unsigned int gva_nr,
 			 gfn_t gfn)
 {
-	const struct used used = { .page = -1, .gfn = gfn };
+	const struct outcome outcome = { .page = -1, .gfn = gfn };
 
-	return allows(cpu, a, gva_nr, &used);
+	return allows(cpu, a, gva_nr, &outcome);
+}
+
+bool history_refuses(const struct cpu *cpu, const struct ref_access *a, unsigned int gva_nr,
+		     u32 code)
+{
+	const struct outcome outcome = { .fault = true, .code = code };
+
+	return explains(cpu, a, gva_nr, &outcome);
 }

@@ -86,7 +86,7 @@ static void bring_in(unsigned int page, bool write)
 	if (hp->present)
 		return;
 	hp->frame = frame_alloc(page);
-	hp->write_protected = !write && chance(20);
+	hp->write_protected = !write && chance(machine.orderly ? 1 : 20);
 	hp->present = true;
 }
 

@@ -73,6 +73,7 @@ struct machine {
 	struct umbra_mmu mmu;
 	struct umbra_memslot *slot[NR_SLOTS];
 	bool huge;			/* the first pages of ram[] are one huge page */
+	bool orderly;			/* guests that are like real ones, see torture.c */
 	bool invalidating;		/* between notifier start and end */
 	bool harvesting;		/* the log is copied, rights are still to go */
 	bool interfered;		/* something happened during the call */
@@ -180,6 +181,10 @@ struct cpu {
 	u64 flushed_all;
 	u64 flushed_pcid[NR_PCIDS];
 	u64 flushed_gva[NR_GVAS];
+	/* What the controls say may happen without an exit. */
+	enum umbra_direct direct;
+	u32 direct_mask, direct_match;
+
 	struct { u64 since; u64 cr3; u64 pdpte[4]; } root[NR_ROOTS];
 	int nr_roots;
 
@@ -200,8 +205,14 @@ int cpu_enter(struct cpu *cpu);
 void cpu_exit(struct cpu *cpu);
 void cpu_flush_gva(struct cpu *cpu, unsigned int gva_nr);
 
+struct hw_fault {
+	u32 code;
+	bool cached;		/* found in a cache, not in the tables alone */
+};
+
 /* What the hardware does: true and a pfn, or false and an error code. */
-bool hw_linear(struct cpu *cpu, const struct hw_access *a, kvm_pfn_t *pfn, u32 *code);
+bool hw_linear(struct cpu *cpu, const struct hw_access *a, kvm_pfn_t *pfn,
+	       struct hw_fault *fault);
 bool hw_physical(struct cpu *cpu, u64 gpa, bool write, bool fetch, kvm_pfn_t *pfn, u32 *code);
 
 /* What the MMU was told that it can do. */
@@ -229,6 +240,9 @@ void cpu_new_root(struct cpu *cpu);
 /* Is @page, with the rights of @a, something that the CPU may use for a gva? */
 bool history_allows(const struct cpu *cpu, const struct ref_access *a, unsigned int gva_nr,
 		    unsigned int page);
+/* Is a #PF with @code something that the CPU may raise from what it has cached? */
+bool history_refuses(const struct cpu *cpu, const struct ref_access *a, unsigned int gva_nr,
+		     u32 code);
 
 /* The same for a frame without memory. */
 bool history_allows_mmio(const struct cpu *cpu, const struct ref_access *a, unsigned int gva_nr,
@@ -258,6 +272,7 @@ bool guest_translates(const struct cpu *cpu, const struct guest_access *access);
 /* What is there now; false where the access would fault, or cross a page. */
 bool guest_peek(const struct cpu *cpu, const struct guest_access *access, u64 *value);
 void guest_invlpg(struct cpu *cpu, unsigned int gva_nr);
+void guest_invlpg_inside(struct cpu *cpu, unsigned int gva_nr);
 void guest_set_cr3(struct cpu *cpu, u64 cr3, bool noflush);
 void guest_flush_all(struct cpu *cpu);
 /* Toggle bits that may be toggled with paging on. */
@@ -290,7 +305,8 @@ void __noreturn __printf(1, 2) violation(const char *format, ...);
 struct machine_counts {
 	u64 steps, accesses, hits, walks, stale, undecided, faults, fixed, spurious, retry,
 	    emulated, tracked, mmio, mmio_fast, self_map, unprotected, guest_faults, shadow,
-	    notified, collapsed, large, interfered, inside, raced, nomem, left_shadow, vms,
+	    notified, collapsed, large, interfered, inside, direct, invlpg, late, raced, nomem,
+	    left_shadow, vms,
 	    audits;
 	u64 mode[4];		/* shadow tries, by enum guest_mode */
 };

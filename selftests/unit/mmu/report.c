@@ -19,6 +19,8 @@ void machine_report(void)
 	       counts.mmio_fast);
 	printf("# tracked %llu (self map %llu, unprotected %llu)\n", counts.tracked,
 	       counts.self_map, counts.unprotected);
+	printf("# without an exit: #PF %llu (late %llu), INVLPG %llu\n", counts.direct, counts.late,
+	       counts.invlpg);
 	printf("# notified %llu, collapsed %llu, interfered %llu, inside %llu, raced %llu\n",
 	       counts.notified, counts.collapsed, counts.interfered, counts.inside,
 	       counts.raced);

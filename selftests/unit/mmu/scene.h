@@ -76,12 +76,14 @@ static inline int touch(u64 gva, u32 access, struct umbra_fault *fault)
 			.addr = gva, .gva_nr = (gva >> 12) % NR_GVAS,
 			.write = access & UMBRA_ACC_WRITE, .user = access & UMBRA_ACC_USER,
 		};
+		struct hw_fault hw_fault;
 		kvm_pfn_t pfn;
 
 		if (cpu_enter(cpu))
 			violation("no memory");
-		if (hw_linear(cpu, &hw, &pfn, &f.access))
+		if (hw_linear(cpu, &hw, &pfn, &hw_fault))
 			break;
+		f.access = hw_fault.code;
 		cpu_exit(cpu);
 		result = umbra_mmu_shadow_fault(&cpu->v, &f);
 		if (fault)

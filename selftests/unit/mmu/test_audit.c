@@ -182,7 +182,9 @@ static void scene_pages(void)
 	struct umbra_shadow_page *leaf = sp_of(4), *table = sp_of(3), *root = sp_of(1);
 	const u64 link = table->spt[0];
 
-	BREAK(table->spt[0], 0, "counted, ");
+	BREAK(table->spt[0], umbra_format_shadow.none, "counted, ");
+	BREAK(table->spt[0], 0, "is a hole");
+	BREAK(leaf->withheld, leaf->withheld + 1, "that withhold counted");
 	BREAK(table->spt[0], link & ~PT_WRITE, "is no link");
 	BREAK(table->spt[0], __pa(leaf->entry) | umbra_format_shadow.link, "to no shadow page");
 	BREAK(table->spt[0], __pa(root->spt) | umbra_format_shadow.link, "links to role");
@@ -217,11 +219,15 @@ static void scene_leaves(void)
 	unsigned long log[BITS_TO_LONGS(200)] = {};
 	u64 *readonly = &loose->spt[2];
 
-	BREAK(leaf->entry[0], umbra_shadow_entry(20, WALK_ACC_ALL & ~WALK_ACC_WRITE), "may write");
-	BREAK(leaf->entry[0], umbra_shadow_entry(20, WALK_ACC_ALL & ~WALK_ACC_USER), "let in");
-	BREAK(leaf->entry[0], umbra_shadow_entry(20, WALK_ACC_ALL & ~WALK_ACC_EXEC), "execute");
-	BREAK(leaf->entry[0], umbra_shadow_entry(21, WALK_ACC_ALL), "in the rmap of gfn 15");
-	BREAK(leaf->entry[0], umbra_shadow_entry(300, WALK_ACC_ALL), "gfn 12c is mapped, no slot");
+	BREAK(leaf->entry[0], umbra_shadow_entry(20, WALK_ACC_ALL & ~WALK_ACC_WRITE, true),
+	      "may write");
+	BREAK(leaf->entry[0], umbra_shadow_entry(20, WALK_ACC_ALL & ~WALK_ACC_USER, true),
+	      "let in");
+	BREAK(leaf->entry[0], umbra_shadow_entry(20, WALK_ACC_ALL & ~WALK_ACC_EXEC, true),
+	      "execute");
+	BREAK(leaf->entry[0], umbra_shadow_entry(21, WALK_ACC_ALL, true), "in the rmap of gfn 15");
+	BREAK(leaf->entry[0], umbra_shadow_entry(300, WALK_ACC_ALL, true),
+	      "gfn 12c is mapped, no slot");
 	BREAK_ROLE(leaf, access, WALK_ACC_USER, "has rights");
 	BREAK(leaf->spt[0], leaf->spt[0] & ~PT_DIRTY, "writable and not dirty");
 	BREAK(leaf->spt[511], leaf->spt[0], "users are not let in");
@@ -242,7 +248,7 @@ static void scene_tracking(void)
 	BREAK(slot->track[100], 1, "has 5 tracked frames, counted 4");
 	BREAK(slot->large[0].tracked, 5, "has 4 tracked frames, counted 5");
 	BREAK(loose->unsync, false, "tracked 0 times for 1 pages");
-	BREAK(leaf->unsync, true, "leads to an unsync page");
+	BREAK(leaf->unsync, true, "is a hole");
 	BREAK(table->unsync, true, "cannot be unsync");
 	BREAK(table->unsync_map[0], 0, "leads to an unsync page");
 	BREAK(table->unsync_map[1], 1, "leads nowhere");

@@ -5,6 +5,7 @@
  */
 #include <linux/kvm.h>
 #include "../../../mmu/ept.h"
+#include "../../../mmu/sync.h"
 #include "scene.h"
 
 /* A fault that another vCPU takes. */
@@ -95,9 +96,33 @@ static void scene_logging(void)
 	vm_destroy("logging");
 }
 
+/* Nor without exits for page faults and INVLPG when a table is let go. */
+static void scene_direct(void)
+{
+	bool gone;
+
+	vm_create(UMBRA_POLICY_SHADOW);
+	long_mode();
+	set_entry(3, 0, 4 << 12 | PTE);
+	set_entry(4, 0, 20 << 12 | PTE);
+	if (!works(0, UMBRA_ACC_WRITE))
+		violation("the scene is not set");
+	guest_flush_all(cpu);
+	ok(cpu->v.direct == UMBRA_DIRECT_USER, "faults and INVLPG need no exit");
+	umbra_mmu_flush(mmu);
+	if (cpu_enter(cpu))
+		violation("no memory");
+	write_lock(&mmu->lock);
+	gone = umbra_unsync(mmu, umbra_gfn_to_slot(mmu, 4), 4) && !cpu->in_guest;
+	write_unlock(&mmu->lock);
+	ok(gone && cpu->v.direct == UMBRA_DIRECT_HOLES, "CPUs leave the guest when they do");
+	vm_destroy("direct");
+}
+
 int main(void)
 {
 	random_state = 1;
+	scene_direct();
 	scene_replaced();
 	scene_reduced();
 	scene_logging();

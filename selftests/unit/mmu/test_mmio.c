@@ -24,6 +24,17 @@ static void set_entry(gfn_t table, unsigned int index, u64 entry)
 }
 
 /* With shadow paging page 0 of a long-mode guest leads to HOLE, and page n to frame n. */
+/* By an instruction of the guest's. */
+static void store_entry(gfn_t table, unsigned int index, u64 entry)
+{
+	int idx = srcu_read_lock(&mmu->srcu);
+
+	cpu_exit(cpu);
+	if (umbra_mmu_guest_write(&cpu->v, (table << 12) + index * 8, &entry, sizeof(entry)))
+		violation("no such table");
+	srcu_read_unlock(&mmu->srcu, idx);
+}
+
 static void vm_create(enum umbra_policy policy, bool reserved)
 {
 	const struct umbra_mmu_caps caps = {
@@ -188,15 +199,15 @@ static void scene_grants(void)
 	ok(!hits() && made() == 2, "the first write sets the guest's dirty flag");
 	touch(0, true);
 	ok(hits() == 1, "and then the entry is for writes, too");
-	set_entry(4, 0, HOLE << 12 | (PTE & ~2ull));
+	store_entry(4, 0, HOLE << 12 | (PTE & ~2ull));
 	guest_invlpg(cpu, 0);
 	touch(0, true);
 	ok(!hits(), "no longer when the guest takes the right away");
-	set_entry(4, 0, 22 << 12 | PTE);
+	store_entry(4, 0, 22 << 12 | PTE);
 	guest_invlpg(cpu, 0);
 	touch(0, true);
 	ok(!hits() && atomic64_read(&mmu->stat.pages_4k), "a page takes its place");
-	set_entry(4, 0, HOLE << 12 | PTE);
+	store_entry(4, 0, HOLE << 12 | PTE);
 	guest_invlpg(cpu, 0);
 	touch(0, true);
 	touch(0, true);

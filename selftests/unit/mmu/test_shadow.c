@@ -186,10 +186,10 @@ static void scene_tracking(void)
 static bool reads(u64 gva, gfn_t gfn)
 {
 	struct hw_access hw = { .addr = gva, .gva_nr = (gva >> 12) % NR_GVAS };
+	struct hw_fault fault;
 	kvm_pfn_t pfn;
-	u32 code;
 
-	return works(gva, 0) && !cpu_enter(cpu) && hw_linear(cpu, &hw, &pfn, &code) &&
+	return works(gva, 0) && !cpu_enter(cpu) && hw_linear(cpu, &hw, &pfn, &fault) &&
 	       (int)pfn_to_ram(pfn, false) == gfn_to_page(gfn, false, NULL);
 }
 

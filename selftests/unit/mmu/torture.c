@@ -75,10 +75,37 @@ static gfn_t random_frame(void)
 	return gfn;
 }
 
+/*
+ * In orderly guests each table has a level, and only the kernel sees tables as
+ * data: there user accesses are refused by the guest's tables alone, mostly.
+ */
+static u64 orderly_entry(void)
+{
+	unsigned int level = chance(60) ? 1 : 1 + rnd(4);
+	u64 entry = table[rnd(NR_TABLES / 4) * 4 + (level + 2) % 4] << 12;
+
+	if (level > 1)
+		return entry | 0x67 | (rnd64() & 0xe00) | (chance(90) ? 0 : rnd64() & 7);
+	if (chance(25))
+		return table[rnd(NR_TABLES)] << 12 | 0x63;
+	entry = random_gfn();
+	for (int i = 0; i < NR_TABLES; i++)
+		if (table[i] == entry)
+			entry = 5;
+	entry = entry << 12 | (rnd64() & 0xe00);
+	if (chance(30))
+		return entry | (chance(10) ? rnd64() & 0x67 : 0);
+	entry |= chance(90) ? 0x25 : 0x21;
+	entry |= chance(50) ? 0x42 : 0;
+	return entry | (chance(8) ? BIT_ULL(63) : 0);
+}
+
 static u64 random_entry(void)
 {
 	u64 entry, low = rnd64() & 0xf78;
 
+	if (machine.orderly && chance(98))
+		return orderly_entry();
 	if (chance(1))
 		return rnd64();
 	if (chance(spare_huge ? 25 : 12)) {
@@ -199,6 +226,8 @@ static u64 random_cr3(const struct cpu *cpu)
 	const struct umbra_paging_state *s = &cpu->v.state;
 	u64 cr3 = (chance(97) ? table[rnd(NR_TABLES)] : random_gfn()) << 12;
 
+	if (machine.orderly && chance(90))
+		cr3 = table[rnd(NR_TABLES / 4) * 4 + 3] << 12;
 	if (s->cr0 & X86_CR0_PG && s->cr4 & X86_CR4_PAE && !(s->efer & EFER_LMA))
 		return random_pdpt() & GENMASK_ULL(31, 0);
 	if (s->cr4 & X86_CR4_PCIDE)
@@ -400,18 +429,19 @@ static void step_slot(void)
 {
 	int id = rnd(NR_SLOTS);
 	struct umbra_memslot *slot = machine.slot[id];
+	unsigned int special = machine.orderly ? 4 : 20;
 
 	if (!slot) {
-		slot_create(id, (chance(20) ? KVM_MEM_READONLY : 0) |
-			    (chance(20) ? KVM_MEM_LOG_DIRTY_PAGES : 0));
+		slot_create(id, (chance(special) ? KVM_MEM_READONLY : 0) |
+			    (chance(special) ? KVM_MEM_LOG_DIRTY_PAGES : 0));
 	} else if (chance(15)) {
 		slot_delete(id);
 		/* Mostly it comes back at once. */
 		if (chance(80))
 			slot_create(id, 0);
-	} else if (slot->dirty_bitmap && chance(75)) {
+	} else if (slot->dirty_bitmap && chance(machine.orderly ? 30 : 75)) {
 		slot_harvest_dirty(id);
-	} else {
+	} else if (slot->dirty_bitmap || chance(5 * special)) {
 		slot_log_dirty(id, !slot->dirty_bitmap);
 	}
 }
@@ -550,6 +580,8 @@ void interfere_inside(void)
 		if (cpu->busy || !cpu->in_guest)
 			continue;
 		next_access(cpu, &a);
+		if (chance(30))
+			guest_invlpg_inside(cpu, a.gva_nr);
 		guest_access_inside(cpu, &a);
 	}
 	interfering = false;
@@ -691,6 +723,7 @@ static void vm_create(void)
 	sim_pml = caps.pml;
 	umbra_eager_page_split = chance(50);
 	memset(&machine, 0, sizeof(machine));
+	machine.orderly = chance(40);
 	memset(bytes, 0, sizeof(cpus));
 	memset(ram, 0, sizeof(ram));
 	history_reset();
@@ -698,7 +731,8 @@ static void vm_create(void)
 		violation("no memory");
 	host_init();
 	for (int id = 0; id < NR_SLOTS; id++)
-		slot_create(id, id == 2 && chance(50) ? KVM_MEM_READONLY : 0);
+		slot_create(id, id == 2 && chance(machine.orderly ? 10 : 50) ?
+			    KVM_MEM_READONLY : 0);
 	spare_huge = chance(50);
 	fill_tables();
 	if (umbra_mmu_slots_prepare(&machine.mmu))

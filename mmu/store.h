@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Writes to guest tables, one by one.
+ */
+#ifndef _UMBRA_MMU_STORE_H
+#define _UMBRA_MMU_STORE_H
+
+#include <umbra/mmu.h>
+
+/**
+ * umbra_store_pays() - is it better to emulate a write than to let the table go?
+ * @gfn: a tracked table
+ *
+ * A guest that changes an entry of a process, uses it, and changes the next takes
+ * one exit for each change while the table is tracked: its page faults and
+ * invalidations need none then (direct.h). One that changes many in a row is better
+ * off without, and so is one that changes entries of its own: those seldom fault,
+ * and an invalidation exits in less time than a write is emulated.
+ * Context: mmu_lock held for write.
+ */
+bool umbra_store_pays(struct umbra_mmu_vcpu *vcpu, gfn_t gfn);
+
+#endif /* _UMBRA_MMU_STORE_H */
