@@ -20,6 +20,7 @@
 #include <linux/spinlock.h>
 #include <linux/srcu.h>
 #include <umbra/memslot.h>
+#include <umbra/mmu_stat.h>
 #include <umbra/types.h>
 
 struct umbra_mmu;
@@ -143,38 +144,6 @@ struct umbra_cpu_ops {
 	void (*kick_all)(struct umbra_mmu *mmu);
 	void (*set_logging)(struct umbra_mmu *mmu);
 	void (*request_reload)(struct umbra_mmu_vcpu *vcpu);
-};
-
-/* Per-VM counters of the MMU; names as in KVM where the meaning is the same. */
-struct umbra_mmu_stat {
-	u64 mmu_shadow_zapped;
-	u64 mmu_pte_write;
-	u64 mmu_pde_zapped;
-	u64 mmu_flooded;
-	u64 mmu_recycled;
-	u64 mmu_cache_miss;
-	u64 mmu_unsync;
-	atomic64_t remote_tlb_flush;
-	u64 remote_tlb_flush_requests;
-	atomic64_t pages_4k;
-	atomic64_t pages_2m;
-	atomic64_t pages_1g;
-	atomic64_t nx_lpage_splits;
-	atomic64_t table_bytes;
-	u64 max_mmu_rmap_size;
-};
-
-/* Per-vCPU counters of the MMU. */
-struct umbra_mmu_vcpu_stat {
-	u64 pf_taken;
-	u64 pf_fixed;
-	u64 pf_emulate;
-	u64 pf_spurious;
-	u64 pf_fast;
-	u64 pf_mmio_spte_created;
-	u64 pf_guest;
-	u64 tlb_flush;
-	u64 invlpg;
 };
 
 /**

@@ -44,17 +44,23 @@ static const struct form forms[] = {
 	{ .bytes = { 0xf3, 0xab }, .len = 2, .repeats = true },	/* rep stos */
 };
 
-static struct {
+/* On the stack: while one CPU's store is under way, another's may be emulated. */
+struct emulated {
 	struct umbra_emu emu;
 	u64 regs[UMBRA_EMU_NR_REGS];
 	struct cpu *cpu;
 	u8 code[16];
-} now_emulated;
+};
+
+static struct emulated *of(struct umbra_emu *emu)
+{
+	return container_of(emu, struct emulated, emu);
+}
 
 static enum umbra_emu_access op_fetch(struct umbra_emu *emu, u64 gva, void *buf,
 				      unsigned int len)
 {
-	memcpy(buf, now_emulated.code + gva, min_t(unsigned int, len, 16 - gva));
+	memcpy(buf, of(emu)->code + gva, min_t(unsigned int, len, 16 - gva));
 	return UMBRA_EMU_ACC_OK;
 }
 
@@ -63,7 +69,7 @@ static enum umbra_emu_access op_translate(struct umbra_emu *emu, u64 gva, bool w
 	u32 access = (write ? UMBRA_ACC_WRITE : 0) | (emu->cpl == 3 ? UMBRA_ACC_USER : 0);
 	struct umbra_exception exc;
 
-	if (!umbra_mmu_translate(&now_emulated.cpu->v, gva, access, gpa, &exc))
+	if (!umbra_mmu_translate(&of(emu)->cpu->v, gva, access, gpa, &exc))
 		return UMBRA_EMU_ACC_OK;
 	emu->exception.vector = exc.vector;
 	emu->exception.error_code = exc.error_code;
@@ -80,14 +86,14 @@ static enum umbra_emu_access op_read(struct umbra_emu *emu, u64 gpa, void *buf, 
 static enum umbra_emu_access op_write(struct umbra_emu *emu, u64 gpa, const void *buf,
 				      unsigned int len)
 {
-	return umbra_mmu_guest_write(&now_emulated.cpu->v, gpa, buf, len) ? UMBRA_EMU_ACC_MMIO :
+	return umbra_mmu_guest_write(&of(emu)->cpu->v, gpa, buf, len) ? UMBRA_EMU_ACC_MMIO :
 									   UMBRA_EMU_ACC_OK;
 }
 
 static enum umbra_emu_access op_cmpxchg(struct umbra_emu *emu, u64 gpa, const void *old,
 					const void *new, unsigned int len)
 {
-	switch (umbra_mmu_guest_cmpxchg(&now_emulated.cpu->v, gpa, old, new, len)) {
+	switch (umbra_mmu_guest_cmpxchg(&of(emu)->cpu->v, gpa, old, new, len)) {
 	case 0:
 		return UMBRA_EMU_ACC_OK;
 	case -EAGAIN:
@@ -117,12 +123,11 @@ static const struct umbra_emu_ops ops = {
 };
 
 /* Prefixes for the operand's size, then the form. */
-static void encode(const struct form *form, unsigned int size)
+static void encode(const struct form *form, unsigned int size, u8 code[16])
 {
 	unsigned int i = 0, n = 0;
-	u8 *code = now_emulated.code;
 
-	memset(code, 0x90, sizeof(now_emulated.code));
+	memset(code, 0x90, 16);
 	if (size == 2)
 		code[n++] = 0x66;
 	/* REX comes last of the prefixes, right before the opcode. */
@@ -154,13 +159,12 @@ static unsigned int operand_size(const struct cpu *cpu, unsigned int len)
 
 int emulate_store(struct cpu *cpu, u64 gva, gpa_t gpa, const void *data, unsigned int len)
 {
-	struct umbra_emu *emu = &now_emulated.emu;
+	struct emulated it = { .cpu = cpu };
+	struct umbra_emu *emu = &it.emu;
 	unsigned int size = operand_size(cpu, len);
 	const struct form *form = choose(size);
 
-	memset(emu, 0, sizeof(*emu));
-	memset(now_emulated.regs, 0, sizeof(now_emulated.regs));
-	emu->regs = now_emulated.regs;
+	emu->regs = it.regs;
 	emu->ops = &ops;
 	emu->mode = cpu->v.state.efer & EFER_LMA ? UMBRA_EMU_LONG64 : UMBRA_EMU_PROT32;
 	emu->cpl = cpu->v.state.cpl;
@@ -175,8 +179,7 @@ int emulate_store(struct cpu *cpu, u64 gva, gpa_t gpa, const void *data, unsigne
 		memcpy(&emu->regs[UMBRA_EMU_RBX], data, len);
 		emu->regs[UMBRA_EMU_RAX] = read_now(NULL, gpa, size);
 	}
-	now_emulated.cpu = cpu;
-	encode(form, size);
+	encode(form, size, it.code);
 
 	switch (umbra_emulate(emu)) {
 	case UMBRA_EMU_DONE:
@@ -189,7 +192,6 @@ int emulate_store(struct cpu *cpu, u64 gva, gpa_t gpa, const void *data, unsigne
 		return form->repeats ? 0 : -EIO;
 	default:
 		violation("the emulator does not know %02x %02x %02x %02x %02x",
-			  now_emulated.code[0], now_emulated.code[1], now_emulated.code[2],
-			  now_emulated.code[3], now_emulated.code[4]);
+			  it.code[0], it.code[1], it.code[2], it.code[3], it.code[4]);
 	}
 }
