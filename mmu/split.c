@@ -89,6 +89,28 @@ void umbra_ept_split(struct umbra_mmu *mmu, gfn_t start, gfn_t end)
 		umbra_table_free(mmu, table);
 }
 
+/*
+ * A large page of the host's has its frames in step with the table's entries. Few
+ * small ones do, so one look saves asking the host, which costs far more.
+ */
+static bool in_step(const u64 *table)
+{
+	unsigned int i;
+
+	for (i = 0; i < TABLE_ENTRIES; i++)
+		if (umbra_spte_present(fmt, READ_ONCE(table[i])))
+			return umbra_spte_pfn(READ_ONCE(table[i])) % TABLE_ENTRIES == i;
+	return true;
+}
+
+/* Could what is below the entry @spte at @level be a leaf instead? */
+static bool may_collapse(u64 spte, unsigned int level)
+{
+	if (!umbra_spte_present(fmt, spte))
+		return false;
+	return level != 2 || umbra_spte_leaf(spte) || in_step(umbra_table_va(spte));
+}
+
 /* Does the block of @gfn hang on a table that a leaf could replace? */
 static bool collapsible(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn,
 			unsigned int *level)
@@ -109,22 +131,27 @@ void umbra_ept_collapse(struct umbra_mmu *mmu, struct umbra_memslot *slot)
 {
 	gfn_t gfn = slot->base_gfn, end = gfn + slot->npages, next;
 	struct umbra_table_list dead = { };
-	unsigned int level;
+	unsigned int level = 0;
+	u64 *sptep = NULL;
 
 	end = min_t(gfn_t, end, umbra_level_frames(fmt->levels + 1));
 	write_lock(&mmu->lock);
 	for (; gfn < end && umbra_ept_root(mmu); gfn = next) {
-		u64 *sptep = umbra_ept_find(mmu, gfn, 2, &level);
-
+		/* One table after the other, as long as nobody else had the lock. */
+		if (sptep && level == 2 && umbra_table_index(gfn, 2))
+			sptep++;
+		else
+			sptep = umbra_ept_find(mmu, gfn, 2, &level);
 		next = umbra_level_base(gfn, level) + umbra_level_frames(level);
-		if (!umbra_spte_present(fmt, READ_ONCE(*sptep)))
-			continue;
-		if (collapsible(mmu, slot, gfn, &level)) {
+		if (may_collapse(READ_ONCE(*sptep), level) &&
+		    collapsible(mmu, slot, gfn, &level)) {
 			gfn = umbra_level_base(gfn, level);
 			next = gfn + umbra_level_frames(level);
 			umbra_ept_zap_tables(mmu, gfn, next, &dead);
+			sptep = NULL;
 		}
-		cond_resched_rwlock_write(&mmu->lock);
+		if (cond_resched_rwlock_write(&mmu->lock))
+			sptep = NULL;
 	}
 	write_unlock(&mmu->lock);
 	umbra_ept_free_dead(mmu, &dead);
