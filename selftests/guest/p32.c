@@ -613,7 +613,7 @@ static void sd_hook(u32 vector, bool (*hook)(void *regs))
 #define SD_CHECK(cond)	CHECK(cond)
 #define SD_INVLPG(va)	invlpg(va)
 #define sd_set(entry, value) set(entry, value)
-#include "shootdown.h"
+#include "shootdown_template.h"
 
 u32 NAME(shootdown)(struct env32 *env)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Shootdown interrupts in long mode, see shootdown.h; p32.c has the other modes. */
+/* Shootdown interrupts in long mode, see shootdown_template.h; p32.c has the other modes. */
 #include "rt.h"
 
 typedef u64 sd_addr_t;
@@ -38,7 +38,7 @@ static void sd_spin(const u32 *word, u32 value)
 #define SD_SPIN(word, value) sd_spin(word, value)
 #define SD_CHECK(cond)	CHECK(cond)
 #define SD_INVLPG(va)	invlpg(va)
-#include "shootdown.h"
+#include "shootdown_template.h"
 
 void payload_smp_shootdown(void)
 {

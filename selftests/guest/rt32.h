@@ -66,7 +66,7 @@ static inline struct cpu32 *this_cpu32(void)
 	u32 esp;
 
 	__asm__ volatile("mov %%esp, %0" : "=r"(esp));
-	return (struct cpu32 *)(esp & ~(STACK32_SIZE - 1));
+	return (struct cpu32 *)(unsigned long)(esp & ~(STACK32_SIZE - 1));
 }
 
 #define ctl ((struct guest_ctl *)GUEST_CTL_GPA)

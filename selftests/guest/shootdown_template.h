@@ -13,8 +13,8 @@
  * A frame that is out of use holds poison. Who reads that, or writes to it, has
  * used a translation that he said to have flushed.
  */
-#ifndef GUEST_SHOOTDOWN_H
-#define GUEST_SHOOTDOWN_H
+#ifndef GUEST_SHOOTDOWN_TEMPLATE_H
+#define GUEST_SHOOTDOWN_TEMPLATE_H
 
 #define SD_PAGES	8
 #define SD_FRAMES	12
