@@ -28,10 +28,10 @@ static void drop_withheld(struct umbra_mmu *mmu, struct umbra_shadow_page *sp)
 	unsigned int i;
 
 	i = sp->withheld_at;
-	if (umbra_leaf_withholds(sp, i, sp->spt[i]))
+	if (umbra_leaf_withholds(sp, i, READ_ONCE(sp->spt[i])))
 		umbra_shadow_drop(mmu, &sp->spt[i]);
 	for (i = 0; i < TABLE_ENTRIES && sp->withheld; i++)
-		if (umbra_leaf_withholds(sp, i, sp->spt[i]))
+		if (umbra_leaf_withholds(sp, i, READ_ONCE(sp->spt[i])))
 			umbra_shadow_drop(mmu, &sp->spt[i]);
 }
 
@@ -139,7 +139,7 @@ void umbra_holes_forget(struct umbra_shadow_page *sp)
 		return;
 	sp->holes = false;
 	for (i = 0; i < TABLE_ENTRIES; i++)
-		if (sp->spt[i] == SPTE_NONE)
+		if (READ_ONCE(sp->spt[i]) == SPTE_NONE)
 			WRITE_ONCE(sp->spt[i], fmt->none);
 }
 
@@ -166,7 +166,7 @@ void umbra_holes_found(struct umbra_mmu_vcpu *vcpu, const struct umbra_walk *wal
 	write_lock(&vcpu->mmu->lock);
 	sp = vcpu->shadow_root;
 	while (sp && sp->role.level > 1) {
-		spte = sp->spt[umbra_table_index(frame, sp->role.level)];
+		spte = READ_ONCE(sp->spt[umbra_table_index(frame, sp->role.level)]);
 		if (!umbra_spte_present(fmt, spte) || umbra_spte_leaf(spte))
 			break;
 		sp = umbra_spte_page(umbra_table_va(spte));

@@ -52,9 +52,12 @@ void umbra_large_drop_all(struct umbra_mmu *mmu)
 	list_for_each_entry(sp, &mmu->shadow->active, link) {
 		if (sp->role.level != LARGE_LEVEL)
 			continue;
-		for (i = 0; i < TABLE_ENTRIES; i++)
-			if (umbra_spte_present(fmt, sp->spt[i]) && umbra_spte_leaf(sp->spt[i]))
+		for (i = 0; i < TABLE_ENTRIES; i++) {
+			u64 spte = READ_ONCE(sp->spt[i]);
+
+			if (umbra_spte_present(fmt, spte) && umbra_spte_leaf(spte))
 				umbra_shadow_drop(mmu, &sp->spt[i]);
+		}
 	}
 }
 

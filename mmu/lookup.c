@@ -54,7 +54,7 @@ bool umbra_shadow_translate(struct umbra_mmu_vcpu *vcpu, u64 gva, u32 access, gp
 
 		if (umbra_role_has_table(sp->role))
 			table[n++] = sp->gfn;
-		spte = sp->spt[index];
+		spte = READ_ONCE(sp->spt[index]);
 		if (!umbra_spte_present(fmt, spte) || umbra_spte_mmio(spte))
 			break;
 		if (level == 1)

@@ -56,7 +56,7 @@ static u64 shadow_find(struct umbra_mmu_vcpu *vcpu, u64 gva, gfn_t *gfn)
 
 	while (sp && !sp->role.invalid) {
 		unsigned int index = umbra_table_index(gva >> UMBRA_PAGE_SHIFT, sp->role.level);
-		u64 spte = sp->spt[index];
+		u64 spte = READ_ONCE(sp->spt[index]);
 
 		if (sp->role.level == 1) {
 			*gfn = umbra_shadow_leaf_gfn(sp, index);

@@ -55,7 +55,7 @@ static void drop_links(struct umbra_mmu *mmu, struct umbra_shadow_page *sp)
 	unsigned int i;
 
 	for (i = 0; i < NR_PDPTES; i++)
-		if (umbra_spte_present(&umbra_format_shadow, sp->spt[i]))
+		if (umbra_spte_present(&umbra_format_shadow, READ_ONCE(sp->spt[i])))
 			umbra_shadow_drop(mmu, &sp->spt[i]);
 }
 

@@ -124,7 +124,7 @@ static void prefetch_direct(struct umbra_fill *f, unsigned int first, unsigned i
 	unsigned int i;
 
 	for (i = first; i < end; i++) {
-		if (umbra_spte_present(fmt, sp->spt[i]))
+		if (umbra_spte_present(fmt, READ_ONCE(sp->spt[i])))
 			continue;
 		grant.gfn = sp->gfn + i;
 		umbra_fill_add(f, i, &grant);
@@ -144,7 +144,7 @@ static void prefetch_table(struct umbra_fill *f, unsigned int first, unsigned in
 	for (i = 0; i < nr; i++) {
 		if (!(gpte[i] & GPTE_PRESENT))
 			umbra_hole_dig(sp, first + i);
-		else if (!umbra_spte_present(fmt, sp->spt[first + i]) &&
+		else if (!umbra_spte_present(fmt, READ_ONCE(sp->spt[first + i])) &&
 			 umbra_grant_read(sp, gpte[i], reserved, &grant))
 			umbra_fill_add(f, first + i, &grant);
 	}

@@ -170,7 +170,7 @@ void umbra_shadow_zap_mmio(struct umbra_mmu *mmu)
 		return;
 	list_for_each_entry(sp, &mmu->shadow->active, link) {
 		for (i = 0; i < TABLE_ENTRIES && sp->has_mmio; i++)
-			if (umbra_spte_mmio(sp->spt[i]))
+			if (umbra_spte_mmio(READ_ONCE(sp->spt[i])))
 				umbra_shadow_drop(mmu, &sp->spt[i]);
 		sp->has_mmio = false;
 	}
@@ -238,7 +238,7 @@ void umbra_shadow_zap(struct umbra_mmu *mmu, struct umbra_shadow_page *sp,
 	lockdep_assert_held_write(&mmu->lock);
 	mmu->stat.mmu_shadow_zapped++;
 	for (i = 0; i < TABLE_ENTRIES && sp->nr_present; i++)
-		if (umbra_spte_present(fmt, sp->spt[i]))
+		if (umbra_spte_present(fmt, READ_ONCE(sp->spt[i])))
 			umbra_shadow_drop(mmu, &sp->spt[i]);
 	umbra_shadow_drop_all(mmu, &sp->parents);
 	hlist_del_init(&sp->hash_link);
@@ -278,7 +278,7 @@ static void orphan_children(struct umbra_mmu *mmu, struct umbra_shadow_page *sp,
 	unsigned int i;
 
 	for (i = 0; i < TABLE_ENTRIES && sp->nr_present; i++) {
-		u64 spte = sp->spt[i];
+		u64 spte = READ_ONCE(sp->spt[i]);
 
 		if (!umbra_spte_present(fmt, spte))
 			continue;

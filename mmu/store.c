@@ -114,7 +114,7 @@ static int store_memory(struct umbra_mmu_vcpu *vcpu, const struct store *s)
 /* Was the entry that was last written to used since? Only level 1 tells. */
 static void look_for_use(struct umbra_shadow_page *sp)
 {
-	u64 spte = sp->spt[sp->stored];
+	u64 spte = READ_ONCE(sp->spt[sp->stored]);
 
 	if (sp->role.level == 1 && umbra_spte_present(fmt, spte) && (spte & fmt->accessed))
 		sp->writes = 0;
@@ -150,7 +150,7 @@ static bool is_cut(struct umbra_mmu *mmu, const struct umbra_shadow_page *sp, un
 static void drop_entry(struct umbra_mmu *mmu, struct umbra_shadow_page *sp, unsigned int i,
 		       struct list_head *orphans)
 {
-	u64 spte = umbra_spte_resumed(sp->spt[i]);
+	u64 spte = umbra_spte_resumed(READ_ONCE(sp->spt[i]));
 
 	umbra_shadow_drop(mmu, &sp->spt[i]);
 	if (umbra_spte_leaf(spte))
@@ -178,7 +178,7 @@ static void suspend(struct umbra_mmu *mmu, const struct store *s, struct list_he
 		}
 		sp->stored = range.first;
 		for (i = range.first; i <= range.last; i++) {
-			if (umbra_spte_present(fmt, sp->spt[i]))
+			if (umbra_spte_present(fmt, READ_ONCE(sp->spt[i])))
 				umbra_spte_suspend(&sp->spt[i]);
 			else
 				WRITE_ONCE(sp->spt[i], fmt->none);
@@ -227,12 +227,12 @@ static void settle_leaves(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page 
 	for (i = range->first; i <= range->last; i++) {
 		if (changed && same_format(vcpu, sp) && read_entry(vcpu->mmu, sp, s, i, &gpte))
 			umbra_sync_entry(&f, i, gpte, reserved);
-		else if (!umbra_spte_suspended(sp->spt[i]))
+		else if (!umbra_spte_suspended(READ_ONCE(sp->spt[i])))
 			continue;
 		else if (changed)
 			umbra_shadow_drop(vcpu->mmu, &sp->spt[i]);
 		else
-			WRITE_ONCE(sp->spt[i], umbra_spte_resumed(sp->spt[i]));
+			WRITE_ONCE(sp->spt[i], umbra_spte_resumed(READ_ONCE(sp->spt[i])));
 	}
 	umbra_fill_flush(&f);
 }
@@ -245,12 +245,12 @@ static void settle_links(struct umbra_mmu *mmu, struct umbra_shadow_page *sp,
 	unsigned int i;
 
 	for (i = range->first; i <= range->last; i++) {
-		if (!umbra_spte_suspended(sp->spt[i]))
+		if (!umbra_spte_suspended(READ_ONCE(sp->spt[i])))
 			continue;
 		if (changed)
 			drop_entry(mmu, sp, i, orphans);
 		else
-			WRITE_ONCE(sp->spt[i], umbra_spte_resumed(sp->spt[i]));
+			WRITE_ONCE(sp->spt[i], umbra_spte_resumed(READ_ONCE(sp->spt[i])));
 	}
 }
 

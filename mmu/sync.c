@@ -92,7 +92,7 @@ static u64 reduce(u64 spte, const struct umbra_grant *grant)
 static bool adapt(struct umbra_fill *f, unsigned int index, const struct umbra_grant *grant)
 {
 	struct umbra_shadow_page *sp = f->sp;
-	u64 old = umbra_spte_resumed(sp->spt[index]), was = sp->entry[index], new = old;
+	u64 old = umbra_spte_resumed(READ_ONCE(sp->spt[index])), was = sp->entry[index], new = old;
 	u64 entry = umbra_shadow_entry(grant->gfn, grant->access, grant->dirty);
 
 	if (was != entry) {
@@ -109,7 +109,7 @@ static bool adapt(struct umbra_fill *f, unsigned int index, const struct umbra_g
 	}
 	if (f->fresh)
 		new &= ~PT_ACCESSED;
-	if (new != sp->spt[index] || was != entry)
+	if (new != READ_ONCE(sp->spt[index]) || was != entry)
 		umbra_leaf_replace(f->vcpu->mmu, &sp->spt[index], new, grant);
 	return true;
 }
@@ -119,8 +119,9 @@ void umbra_sync_entry(struct umbra_fill *f, unsigned int index, u64 gpte, u64 re
 	struct umbra_shadow_page *sp = f->sp;
 	struct umbra_grant grant;
 	bool granted = umbra_grant_read(sp, gpte, reserved, &grant);
+	u64 spte = READ_ONCE(sp->spt[index]);
 
-	if (umbra_spte_present(fmt, sp->spt[index]) || umbra_spte_suspended(sp->spt[index])) {
+	if (umbra_spte_present(fmt, spte) || umbra_spte_suspended(spte)) {
 		if (granted && adapt(f, index, &grant))
 			return;
 		umbra_shadow_drop(f->vcpu->mmu, &sp->spt[index]);
@@ -153,7 +154,7 @@ static bool any_present(const struct umbra_shadow_page *sp, unsigned int first, 
 	unsigned int i;
 
 	for (i = first; i < first + nr; i++)
-		if (umbra_spte_present(fmt, sp->spt[i]))
+		if (umbra_spte_present(fmt, READ_ONCE(sp->spt[i])))
 			return true;
 	return false;
 }
@@ -190,7 +191,7 @@ static void collect(struct umbra_mmu *mmu, struct umbra_shadow_page *sp, struct 
 	if (!sp->unsync_links)
 		return;
 	for_each_set_bit(i, sp->unsync_map, TABLE_ENTRIES)
-		collect(mmu, umbra_spte_page(umbra_table_va(sp->spt[i])), todo);
+		collect(mmu, umbra_spte_page(umbra_table_va(READ_ONCE(sp->spt[i]))), todo);
 	bitmap_zero(sp->unsync_map, TABLE_ENTRIES);
 	sp->unsync_links = 0;
 }
@@ -216,7 +217,7 @@ static void sync_gva(struct umbra_mmu_vcpu *vcpu, u64 gva)
 
 	while (sp && !sp->role.invalid) {
 		unsigned int index = umbra_table_index(gva >> UMBRA_PAGE_SHIFT, sp->role.level);
-		u64 spte = sp->spt[index];
+		u64 spte = READ_ONCE(sp->spt[index]);
 
 		if (sp->role.level == 1) {
 			struct umbra_fill f UMBRA_SCRATCH;

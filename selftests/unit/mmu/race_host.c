@@ -141,6 +141,11 @@ static bool visit_slots(unsigned int page, unsigned int nr, slot_fn fn)
 	return any;
 }
 
+static bool unmap(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start, gfn_t end)
+{
+	return umbra_mmu_unmap_gfns(mmu, slot, start, end, false);
+}
+
 static void invalidate_start(unsigned int page, unsigned int nr)
 {
 	int idx = srcu_read_lock(&race_mmu.srcu);
@@ -148,7 +153,7 @@ static void invalidate_start(unsigned int page, unsigned int nr)
 
 	write_lock(&race_mmu.lock);
 	umbra_mmu_invalidate_begin(&race_mmu, (hva_t)ram[page], (hva_t)ram[page + nr]);
-	flush = visit_slots(page, nr, umbra_mmu_unmap_gfns);
+	flush = visit_slots(page, nr, unmap);
 	write_unlock(&race_mmu.lock);
 	if (flush)
 		umbra_mmu_flush(&race_mmu);
@@ -361,6 +366,17 @@ int umbra_guest_read_atomic(struct umbra_mmu *mmu, gpa_t gpa, void *data, unsign
 	}
 	for (unsigned int i = 0; i < len / 8; i++)
 		word[i] = READ_ONCE(((const u64 *)from)[i]);
+	return 0;
+}
+
+hva_t umbra_guest_hva(struct umbra_mmu *mmu, gpa_t gpa)
+{
+	return (hva_t)guest_byte(gpa);
+}
+
+int umbra_hva_read64(hva_t hva, u64 *value)
+{
+	*value = READ_ONCE(*(u64 *)hva);
 	return 0;
 }
 
