@@ -510,7 +510,7 @@ gfn_t umbra_ept_zap_some(struct umbra_mmu *mmu, gfn_t start, gfn_t end)
 	u64 *sptep;
 
 	lockdep_assert_held_write(&mmu->lock);
-	if (mmu->ept_root == INVALID_PAGE || start >= umbra_level_frames(fmt->levels + 1))
+	if (!umbra_ept_root(mmu) || start >= umbra_level_frames(fmt->levels + 1))
 		return end;
 	sptep = umbra_ept_find(mmu, start, 2, &level);
 	end = min_t(gfn_t, end, umbra_level_base(start, level) + umbra_level_frames(level));

@@ -51,7 +51,7 @@ static gfn_t split_some(struct umbra_mmu *mmu, gfn_t gfn, gfn_t end, u64 **table
 	u64 *sptep, spte;
 
 	/* The large leaves that are counted may be those of shadow pages. */
-	if (mmu->ept_root == INVALID_PAGE)
+	if (!umbra_ept_root(mmu))
 		return end;
 	while (gfn < end) {
 		sptep = umbra_ept_find(mmu, gfn, 2, &level);
