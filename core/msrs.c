@@ -54,7 +54,7 @@ long umbra_msrs_feature_list(struct umbra_call *call)
 	return copy_list(call, index, ARRAY_SIZE(features));
 }
 
-static bool get_feature(struct kvm_msr_entry *entry)
+static int get_feature(struct umbra_vcpu *vcpu, struct kvm_msr_entry *entry)
 {
 	unsigned int i;
 
@@ -62,70 +62,60 @@ static bool get_feature(struct kvm_msr_entry *entry)
 		if (features[i].index != entry->index)
 			continue;
 		entry->data = features[i].value;
-		return true;
+		return 0;
 	}
-	return false;
+	return -ENOENT;
 }
 
-static struct kvm_msr_entry *copy_entries(struct umbra_call *call)
+static int get_msr(struct umbra_vcpu *vcpu, struct kvm_msr_entry *entry)
+{
+	return umbra_vmx_get_msr(vcpu, entry->index, &entry->data, true);
+}
+
+static int set_msr(struct umbra_vcpu *vcpu, struct kvm_msr_entry *entry)
+{
+	return umbra_vmx_set_msr(vcpu, entry->index, entry->data, true);
+}
+
+/*
+ * Stop at the first MSR for which @one fails.
+ * Return: how many were done, or -errno.
+ */
+static long do_entries(struct umbra_call *call, bool copy_back,
+		       int (*one)(struct umbra_vcpu *vcpu, struct kvm_msr_entry *entry))
 {
 	const struct kvm_msrs *msrs = call->data;
 	struct kvm_msrs __user *user = umbra_call_user(call);
+	struct kvm_msr_entry *entries;
+	long i;
 
 	if (msrs->nmsrs >= MAX_MSRS)
-		return ERR_PTR(-E2BIG);
-	return memdup_user(user->entries, msrs->nmsrs * sizeof(user->entries[0]));
+		return -E2BIG;
+	entries = memdup_user(user->entries, array_size(msrs->nmsrs, sizeof(*entries)));
+	if (IS_ERR(entries))
+		return PTR_ERR(entries);
+	for (i = 0; i < msrs->nmsrs; i++)
+		if (one(call->vcpu, &entries[i]))
+			break;
+	if (copy_back &&
+	    copy_to_user(user->entries, entries, array_size(msrs->nmsrs, sizeof(*entries))))
+		i = -EFAULT;
+	kfree(entries);
+	return i;
 }
 
-/* Both stop at the first MSR that fails and return how many they did. */
 long umbra_msrs_get(struct umbra_call *call)
 {
-	const struct kvm_msrs *msrs = call->data;
-	struct kvm_msrs __user *user = umbra_call_user(call);
-	struct kvm_msr_entry *entry = copy_entries(call);
-	long i;
-
-	if (IS_ERR(entry))
-		return PTR_ERR(entry);
-	for (i = 0; i < msrs->nmsrs; i++)
-		if (umbra_vmx_get_msr(call->vcpu, entry[i].index, &entry[i].data, true))
-			break;
-	if (copy_to_user(user->entries, entry, msrs->nmsrs * sizeof(*entry)))
-		i = -EFAULT;
-	kfree(entry);
-	return i;
+	return do_entries(call, true, get_msr);
 }
 
-/* The same without a vCPU. */
+/* Without a vCPU. */
 long umbra_msrs_get_features(struct umbra_call *call)
 {
-	const struct kvm_msrs *msrs = call->data;
-	struct kvm_msrs __user *user = umbra_call_user(call);
-	struct kvm_msr_entry *entry = copy_entries(call);
-	long i;
-
-	if (IS_ERR(entry))
-		return PTR_ERR(entry);
-	for (i = 0; i < msrs->nmsrs; i++)
-		if (!get_feature(&entry[i]))
-			break;
-	if (copy_to_user(user->entries, entry, msrs->nmsrs * sizeof(*entry)))
-		i = -EFAULT;
-	kfree(entry);
-	return i;
+	return do_entries(call, true, get_feature);
 }
 
 long umbra_msrs_set(struct umbra_call *call)
 {
-	const struct kvm_msrs *msrs = call->data;
-	struct kvm_msr_entry *entry = copy_entries(call);
-	long i;
-
-	if (IS_ERR(entry))
-		return PTR_ERR(entry);
-	for (i = 0; i < msrs->nmsrs; i++)
-		if (umbra_vmx_set_msr(call->vcpu, entry[i].index, entry[i].data, true))
-			break;
-	kfree(entry);
-	return i;
+	return do_entries(call, false, set_msr);
 }
