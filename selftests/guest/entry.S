@@ -2,6 +2,7 @@
 /* Entry points, trap stubs, guarded calls, the way to user mode. */
 #define __ASSEMBLY__
 #include "proto.h"
+#include "stubs.h"
 
 #define CPU_JUMP	0
 #define CPU_VALUE	8
@@ -72,19 +73,10 @@ user_enter:
 	mov	%rsi, %rdi
 	iretq
 
-	.set	vector, 0
 	.balign	16
 	.globl	trap_stubs
 trap_stubs:
-	.rept	256
-	.balign	16
-	.if	!(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21)
-	pushq	$0
-	.endif
-	pushq	$vector
-	jmp	trap_common
-	.set	vector, vector + 1
-	.endr
+	trap_stubs trap_common
 
 trap_common:
 	cld

@@ -50,12 +50,6 @@ void timed_end(void)
 	outl(GUEST_PORT_CALL, CALL_MARK_END);
 }
 
-static void stop(enum guest_call nr)
-{
-	for (;;)
-		outl(GUEST_PORT_CALL, nr);
-}
-
 void finish(void)
 {
 	const u64 *p, *end = (const u64 *)data_end();
@@ -71,23 +65,6 @@ void finish(void)
 void skip(void)
 {
 	stop(CALL_SKIP);
-}
-
-static void copy_string(char *dst, const char *src, size_t size)
-{
-	while (--size && *src)
-		*dst++ = *src++;
-	*dst = 0;
-}
-
-void check_failed(const char *file, u32 line, const char *expr, u64 got, u64 want)
-{
-	copy_string(ctl->fail_file, file, sizeof(ctl->fail_file));
-	copy_string(ctl->fail_expr, expr, sizeof(ctl->fail_expr));
-	ctl->fail_line = line;
-	ctl->fail_got = got;
-	ctl->fail_want = want;
-	stop(CALL_FAIL);
 }
 
 void *memset(void *dst, int c, size_t len)

@@ -2,6 +2,7 @@
 /* From long mode to 32-bit code and back; traps of 32-bit code. */
 #define __ASSEMBLY__
 #include "proto.h"
+#include "stubs.h"
 #include "mode32.h"
 
 #define MSR_EFER	0xc0000080
@@ -141,19 +142,10 @@ _user_enter32:
 	push	%ecx
 	iret
 
-	.set	vector, 0
 	.balign	16
 	.globl	_trap_stubs32
 _trap_stubs32:
-	.rept	256
-	.balign	16
-	.if	!(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21)
-	pushl	$0
-	.endif
-	pushl	$vector
-	jmp	trap_common32
-	.set	vector, vector + 1
-	.endr
+	trap_stubs trap_common32
 
 trap_common32:
 	cld

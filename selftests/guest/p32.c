@@ -204,7 +204,7 @@ static void check_access(u32 line, u32 got, bool allowed, u32 error, u32 va)
 	if (!allowed)
 		check_fault32(line, got, error | PF_P, va);
 	else if (got)
-		check_failed32("check_access", line, "refused; error code", got, error);
+		check_failed("check_access", line, "refused; error code", got, error);
 }
 
 static void check_page(const struct rights *r, u32 va, bool w, bool u, bool x)

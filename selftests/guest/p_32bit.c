@@ -64,16 +64,25 @@ static void join_mode(const char *payload)
 DECLARE32(legacy_setup);
 DECLARE32(pae_setup);
 
+/* With two CPUs the second comes to what the first has set up. */
+static void run_or_join(const char *setup, const char *payload, bool pae)
+{
+	if (this_cpu()->id)
+		join_mode(payload);
+	else
+		run_mode(setup, payload, pae);
+}
+
 #define DEFINE(name)						\
 	DECLARE32(legacy_##name);				\
 	DECLARE32(pae_##name);					\
 	void payload_legacy_##name(void)			\
 	{							\
-		run_mode(legacy_setup, legacy_##name, false);	\
+		run_or_join(legacy_setup, legacy_##name, false); \
 	}							\
 	void payload_pae_##name(void)				\
 	{							\
-		run_mode(pae_setup, pae_##name, true);		\
+		run_or_join(pae_setup, pae_##name, true);	\
 	}
 
 DEFINE(touch)
@@ -82,26 +91,7 @@ DEFINE(reserved)
 DEFINE(fork)
 DEFINE(self_map)
 DEFINE(recycle)
-
-#define DEFINE_SMP(name)					\
-	DECLARE32(legacy_##name);				\
-	DECLARE32(pae_##name);					\
-	void payload_legacy_##name(void)			\
-	{							\
-		if (this_cpu()->id)				\
-			join_mode(legacy_##name);		\
-		else						\
-			run_mode(legacy_setup, legacy_##name, false); \
-	}							\
-	void payload_pae_##name(void)				\
-	{							\
-		if (this_cpu()->id)				\
-			join_mode(pae_##name);			\
-		else						\
-			run_mode(pae_setup, pae_##name, true);	\
-	}
-
-DEFINE_SMP(shootdown)
+DEFINE(shootdown)
 
 DECLARE32(pae_pdptes);
 void payload_pae_pdptes(void)

@@ -3,49 +3,19 @@
 #ifndef GUEST_RT_H
 #define GUEST_RT_H
 
-#include "proto.h"
+#include "common.h"
 
-#define CR0_WP		BIT(16)
-#define CR0_PG		BIT(31)
-#define CR4_PGE		BIT(7)
 #define CR4_PCIDE	BIT(17)
-#define CR4_SMEP	BIT(20)
 #define CR4_SMAP	BIT(21)
 
 #define MSR_EFER	0xc0000080
 #define EFER_NX		BIT(11)
 
-#define PTE_P		BIT(0)
-#define PTE_W		BIT(1)
-#define PTE_U		BIT(2)
-#define PTE_A		BIT(5)
-#define PTE_D		BIT(6)
-#define PTE_PS		BIT(7)
-#define PTE_G		BIT(8)
 #define PTE_ANON	BIT(9)	/* software: the mapping owns one reference to the page */
 #define PTE_RSVD	BIT(51)	/* above any MAXPHYADDR that we meet */
 #define PTE_NX		BIT(63)
 #define PTE_ADDR	0x000ffffffffff000UL
-#define PTE_KERNEL	(PTE_P | PTE_W | PTE_A | PTE_D)
-#define PTE_USER	(PTE_KERNEL | PTE_U)
 #define PTE_READ	(PTE_P | PTE_A)
-
-#define PF_P		BIT(0)
-#define PF_W		BIT(1)
-#define PF_U		BIT(2)
-#define PF_RSVD		BIT(3)
-#define PF_FETCH	BIT(4)
-
-#define VEC_DE		0
-#define VEC_DB		1
-#define VEC_NMI		2
-#define VEC_BP		3
-#define VEC_UD		6
-#define VEC_DF		8
-#define VEC_NP		11
-#define VEC_GP		13
-#define VEC_PF		14
-#define VEC_SYSCALL	0x80
 
 #define SEL_CODE64	0x08
 #define SEL_DATA	0x10
@@ -54,7 +24,6 @@
 #define SEL_UCODE	0x28
 #define SEL_TSS		0x30
 
-#define PAGE_SIZE	4096UL
 #define LARGE_SIZE	(PAGE_SIZE * 512)
 
 /* PML4 slot 0 is the kernel's identity map; slot 1 user code and stack; slot 2 tests. */
@@ -62,9 +31,6 @@
 #define USER_STACK_VA	0x80c0000000UL	/* entry.S knows it */
 #define TEST_VA		0x10000000000UL
 #define FIRST_USER_SLOT	1
-
-#define READ_ONCE(x)	(*(const volatile __typeof__(x) *)&(x))
-#define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
 
 #define USER		__section(".user")
 
@@ -94,8 +60,6 @@ struct cpu {
 
 typedef bool (*trap_hook)(struct regs *regs);
 
-#define ctl ((struct guest_ctl *)GUEST_CTL_GPA)
-
 static inline struct cpu *this_cpu(void)
 {
 	u64 rsp;
@@ -119,9 +83,6 @@ void trap_init(u64 id);
 void trap_set_hook(unsigned int vector, trap_hook hook);
 void trap_gate_present(unsigned int vector, bool present);
 extern u64 user_rflags;
-
-/* What guarded() and the probes return for a trap. */
-#define TRAPPED(vector)	((vector) + 1UL)
 
 /* probe.c: one access each; 0 or TRAPPED(vector) */
 u64 probe_read(u64 va, u64 *value);
@@ -158,23 +119,11 @@ void timed_begin(void);
 void timed_end(void);
 void finish(void);
 void skip(void);
-void check_failed(const char *file, u32 line, const char *expr, u64 got, u64 want);
 void *memset(void *dst, int c, size_t len);
 void *memcpy(void *dst, const void *src, size_t len);
 void clear_page(u64 gpa);
 void copy_page(u64 dst, u64 src);
 u64 next_random(u64 *seed);
-
-#define CHECK_EQ(got, want) do { \
-	u64 got_ = (got), want_ = (want); \
-	if (got_ != want_) \
-		check_failed(__FILE__, __LINE__, #got " == " #want, got_, want_); \
-} while (0)
-
-#define CHECK(cond) do { \
-	if (!(cond)) \
-		check_failed(__FILE__, __LINE__, #cond, 0, 1); \
-} while (0)
 
 /* The CPU. */
 static inline u64 rdtsc(void)
@@ -203,38 +152,10 @@ static inline bool cpu_has(u32 leaf, unsigned int reg, unsigned int bit)
 	return out[reg] >> bit & 1;
 }
 
-static inline void outl(u16 port, u32 value)
-{
-	__asm__ volatile("outl %0, %1" : : "a"(value), "d"(port) : "memory");
-}
-
 static inline void outb(u16 port, u8 value)
 {
 	__asm__ volatile("outb %0, %1" : : "a"(value), "d"(port) : "memory");
 }
-
-static inline void invlpg(u64 va)
-{
-	__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
-}
-
-#define DEFINE_CR(n) \
-static inline u64 read_cr##n(void) \
-{ \
-	u64 value; \
-\
-	__asm__ volatile("mov %%cr" #n ", %0" : "=r"(value) : : "memory"); \
-	return value; \
-} \
-static inline void write_cr##n(u64 value) \
-{ \
-	__asm__ volatile("mov %0, %%cr" #n : : "r"(value) : "memory"); \
-}
-
-DEFINE_CR(0)
-DEFINE_CR(2)
-DEFINE_CR(3)
-DEFINE_CR(4)
 
 static inline u64 rdmsr(u32 msr)
 {

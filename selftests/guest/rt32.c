@@ -9,32 +9,9 @@
 static u64 idt[256];
 trap_hook32 trap_hooks32[256];
 
-static void __noreturn stop(u32 nr)
-{
-	for (;;)
-		call32(nr);
-}
-
 void call32(enum guest_call nr)
 {
-	__asm__ volatile("outl %0, %1" : : "a"(nr), "d"((u16)GUEST_PORT_CALL) : "memory");
-}
-
-static void copy_string(char *dst, const char *src, u32 size)
-{
-	while (--size && *src)
-		*dst++ = *src++;
-	*dst = 0;
-}
-
-void check_failed32(const char *file, u32 line, const char *expr, u32 got, u32 want)
-{
-	copy_string(ctl->fail_file, file, sizeof(ctl->fail_file));
-	copy_string(ctl->fail_expr, expr, sizeof(ctl->fail_expr));
-	ctl->fail_line = line;
-	ctl->fail_got = got;
-	ctl->fail_want = want;
-	stop(CALL_FAIL);
+	outl(GUEST_PORT_CALL, nr);
 }
 
 void note32(struct env32 *env, u32 value)
@@ -109,8 +86,8 @@ void trap32(struct regs32 *regs)
 	if (hook && hook(regs))
 		return;
 	if (!cpu->jump)
-		check_failed32("trap32", regs->vector, "unexpected trap: EIP == CR2", regs->eip,
-			       cr2);
+		check_failed("trap32", regs->vector, "unexpected trap: EIP == CR2", regs->eip,
+			     cr2);
 	if (regs->vector == VEC_SYSCALL) {
 		cpu->value = regs->eax;
 		unwind32(cpu->jump, 0);
@@ -208,9 +185,9 @@ void check_fault32(u32 line, u32 got, u32 error, u32 va)
 	const struct cpu32 *cpu = this_cpu32();
 
 	if (got != TRAPPED(VEC_PF))
-		check_failed32("check_fault32", line, "want #PF; error code", got, error);
+		check_failed("check_fault32", line, "want #PF; error code", got, error);
 	if (cpu->error != error)
-		check_failed32("check_fault32", line, "error code", cpu->error, error);
+		check_failed("check_fault32", line, "error code", cpu->error, error);
 	if (cpu->cr2 != va)
-		check_failed32("check_fault32", line, "CR2", cpu->cr2, va);
+		check_failed("check_fault32", line, "CR2", cpu->cr2, va);
 }

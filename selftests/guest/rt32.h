@@ -3,48 +3,19 @@
 #ifndef GUEST_RT32_H
 #define GUEST_RT32_H
 
+#include "common.h"
 #include "mode32.h"
 
 #define BIT_ULL(n)	(1ull << (n))
 
-#define CR0_WP		BIT(16)
-#define CR0_PG		BIT(31)
 #define CR0_CD		BIT(30)
 #define CR4_PSE		BIT(4)
 #define CR4_PAE		BIT(5)
-#define CR4_PGE		BIT(7)
-#define CR4_SMEP	BIT(20)
 
-#define PTE_P		1u
-#define PTE_W		2u
-#define PTE_U		4u
-#define PTE_A		0x20u
-#define PTE_D		0x40u
-#define PTE_PS		0x80u
-#define PTE_G		0x100u
-#define PTE_KERNEL	(PTE_P | PTE_W | PTE_A | PTE_D)
-#define PTE_USER	(PTE_KERNEL | PTE_U)
-
-#define PF_P		1u
-#define PF_W		2u
-#define PF_U		4u
-#define PF_RSVD		8u
-#define PF_FETCH	16u
-
-#define VEC_GP		13
-#define VEC_PF		14
-#define VEC_SYSCALL	0x80
-#define TRAPPED(vector)	((vector) + 1u)
-
-#define PAGE_SIZE	4096u
 #define USER32_CODE_VA	0x50000000u
 #define USER32_STACK_VA	0x50100000u
 #define STACK32_SIZE	(1u << GUEST_STACK_SHIFT)
 
-#define __noreturn	__attribute__((noreturn))
-
-#define READ_ONCE(x)	(*(const volatile __typeof__(x) *)&(x))
-#define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
 #define USER32		__section(".user32")
 
 struct regs32 {
@@ -69,8 +40,6 @@ static inline struct cpu32 *this_cpu32(void)
 	return (struct cpu32 *)(unsigned long)(esp & ~(STACK32_SIZE - 1));
 }
 
-#define ctl ((struct guest_ctl *)GUEST_CTL_GPA)
-
 /* mode32.S */
 u32 guarded32(u32 (*fn)(u32 a, u32 b), u32 a, u32 b);
 void __noreturn unwind32(u32 esp, u32 result);
@@ -86,7 +55,6 @@ void trap32(struct regs32 *regs);
 void call32(enum guest_call nr);
 void note32(struct env32 *env, u32 value);
 void spin_until32(const u32 *word, u32 value);
-void __noreturn check_failed32(const char *file, u32 line, const char *expr, u32 got, u32 want);
 u32 user_call32(u32 (*fn)(u32 arg), u32 arg);
 
 /* One access each; 0 or TRAPPED(vector). The user ones run at CPL 3. */
@@ -97,39 +65,5 @@ u32 probe_user_read32(u32 va);
 u32 probe_user_write32(u32 va);
 u32 probe_user_call32(u32 va);
 void check_fault32(u32 line, u32 got, u32 error, u32 va);
-
-#define CHECK_EQ(got, want) do {						\
-	u32 got_ = (got), want_ = (want);					\
-	if (got_ != want_)							\
-		check_failed32(__FILE__, __LINE__, #got " == " #want, got_, want_); \
-} while (0)
-
-#define CHECK(cond) do {							\
-	if (!(cond))								\
-		check_failed32(__FILE__, __LINE__, #cond, 0, 1);		\
-} while (0)
-
-static inline void invlpg(u32 va)
-{
-	__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
-}
-
-#define DEFINE_CR(n)								\
-static inline u32 read_cr##n(void)						\
-{										\
-	u32 value;								\
-										\
-	__asm__ volatile("mov %%cr" #n ", %0" : "=r"(value) : : "memory");	\
-	return value;								\
-}										\
-static inline void write_cr##n(u32 value)					\
-{										\
-	__asm__ volatile("mov %0, %%cr" #n : : "r"(value) : "memory");		\
-}
-
-DEFINE_CR(0)
-DEFINE_CR(2)
-DEFINE_CR(3)
-DEFINE_CR(4)
 
 #endif
