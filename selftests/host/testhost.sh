@@ -194,12 +194,14 @@ test_usage()
 # each line, so two runs that agree on it agree on everything.
 test_speed()
 {
-	local start=$SECONDS
+	local TIMEFORMAT=%0U took
 
-	run speed -- dmesg
-	[ $((SECONDS - start)) -lt 30 ]
-	tap_point $? "a run takes under 30 s" "$((SECONDS - start)) s"
-	tap_note "took $((SECONDS - start)) s"
+	# The processor's seconds: those of the clock depend on what else runs.
+	{ time run speed -- dmesg; } 2>"$out/speed.time"
+	took=$(tail -n 1 "$out/speed.time")
+	[ "$took" -lt 30 ]
+	tap_point $? "a run takes under 30 s" "$took s"
+	tap_note "took $took s"
 	run again -- dmesg
 	tap_check "two runs are the same to the microsecond" \
 		diff "$out/speed.stdout" "$out/again.stdout"
