@@ -43,12 +43,14 @@ static const struct umbra_format *const fmt = &umbra_format_shadow;
  * @old: what has to be there, or NULL
  * @new: what to write
  * @len: bytes
+ * @flags: accessed and dirty flags of a 4-byte entry
  */
 struct store {
 	gpa_t gpa;
 	const void *old;
 	const void *new;
 	unsigned int len;
+	bool flags;
 };
 
 /* The entries of a tracked table's shadow that a store concerns. False: none. */
@@ -57,7 +59,10 @@ static bool concerns(const struct umbra_shadow_page *sp, const struct store *s,
 {
 	unsigned int offset = s->gpa & (PAGE_SIZE - 1);
 
-	return !sp->unsync && umbra_gpte_sptes(sp->role, offset, offset + s->len - 1, range);
+	/* Where they are flags they only add to what the guest granted. */
+	if (sp->unsync || (s->flags && sp->role.short_gptes))
+		return false;
+	return umbra_gpte_sptes(sp->role, offset, offset + s->len - 1, range);
 }
 
 /*
@@ -346,5 +351,15 @@ int umbra_mmu_guest_cmpxchg(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, const void *
 {
 	const struct store s = { .gpa = gpa, .old = old, .new = new, .len = len };
 
+	return store(vcpu, &s);
+}
+
+int umbra_store_flags(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, u64 *old, u64 new,
+		      unsigned int len)
+{
+	const struct store s = { .gpa = gpa, .old = old, .new = &new, .len = len, .flags = true };
+
+	if (gpa % sizeof(u64) == 0 || !vcpu->mmu->shadow)
+		return umbra_guest_cmpxchg(vcpu, gpa, old, new, len);
 	return store(vcpu, &s);
 }

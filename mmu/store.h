@@ -20,4 +20,22 @@
  */
 bool umbra_store_pays(struct umbra_mmu_vcpu *vcpu, gfn_t gfn);
 
+/**
+ * umbra_store_flags() - set accessed and dirty flags in an entry
+ * @gpa: of the entry
+ * @old: the entry as it was read
+ * @new: with the flags
+ * @len: its size
+ *
+ * All entries have the flags in the same place, and to set them takes nothing away,
+ * so that shadows need not know. Not so where the second of two 4-byte entries is
+ * the upper half of an 8-byte one, to a guest that uses the frame as such a table,
+ * too: there they are bits of an address.
+ *
+ * Context: may sleep.
+ * Return: 0; -EAGAIN when the entry has changed; or as umbra_hostpage_get().
+ */
+int umbra_store_flags(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, u64 *old, u64 new,
+		      unsigned int len);
+
 #endif /* _UMBRA_MMU_STORE_H */

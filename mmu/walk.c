@@ -25,6 +25,7 @@
 #include <asm/processor-flags.h>
 #include <linux/errno.h>
 #include <umbra/hostmem.h>
+#include "store.h"
 #include "walk.h"
 
 /* Lost compare-exchanges before the guest gets a fault instead. */

@@ -208,8 +208,8 @@ static int WALK(set_flags)(struct umbra_mmu_vcpu *vcpu, enum umbra_guest_paging 
 			new |= GPTE_DIRTY;
 		if (new == old)
 			continue;
-		ret = umbra_guest_cmpxchg(vcpu, walk->gpte_gpa[level - 1], &old, new,
-					  sizeof(gpte_t));
+		ret = umbra_store_flags(vcpu, walk->gpte_gpa[level - 1], &old, new,
+					sizeof(gpte_t));
 		if (ret == -EAGAIN)
 			return ret;
 		if (ret)

@@ -17,13 +17,17 @@ struct machine machine;
 
 /*
  * Placed so that indices 0, 1, 2 and 511 of each level lead somewhere. The
- * second has a last-level table of its own, and may be huge.
+ * second has a last-level table of its own, and may be huge. The upper half of an
+ * entry for the fifth is a 4-byte entry, too, for reading and writing, and with the
+ * flag that says that it was used the whole is an entry for the sixth.
  */
 const struct slot_plan slot_plan[NR_SLOTS] = {
 	{ .base = 0, .npages = 200, .first_page = 512 },
 	{ .base = 512, .npages = 512, .first_page = 0 },
 	{ .base = 1024, .npages = 32, .first_page = 712 },
 	{ .base = 511 * 512 + 504, .npages = 8, .first_page = 744 },
+	{ .base = (7ull << 20) + 1400, .npages = 8, .first_page = 752 },
+	{ .base = (0x27ull << 20) + 1400, .npages = 8, .first_page = 760 },
 };
 
 /* ---- pages ---- */

@@ -23,7 +23,7 @@
 #include "reference.h"
 
 #define NR_SIM_CPUS		2
-#define NR_SLOTS	4
+#define NR_SLOTS	6
 
 /* ---- host.c ---- */
 

@@ -343,6 +343,26 @@ static void scene_legacy(void)
 	vm_destroy("32-bit paging");
 }
 
+/* One frame as a table of 8-byte entries and of 4-byte ones. */
+static void scene_halves(void)
+{
+	vm_create(UMBRA_POLICY_SHADOW);
+	long_mode();
+	set_entry(3, 0, 4 << 12 | PTE);
+	set_entry(4, 0, slot_plan[4].base << 12 | PTE);
+	set_entry(4, 1, slot_plan[4].base << 12 | PTE);
+	set_short(6, 0, 4 << 12 | PTE);
+	ok(reads(0, slot_plan[4].base) && reads(0x1000, slot_plan[4].base),
+	   "a table of 8-byte entries is shadowed");
+	guest_paging_on(cpu, GUEST_MODE_32BIT, 6 << 12, true);
+	ok(works(0x1000, 0) && works(0x3000, UMBRA_ACC_WRITE),
+	   "the upper halves of two are used as entries");
+	guest_paging_on(cpu, GUEST_MODE_4LEVEL, 1 << 12, true);
+	ok(reads(0, slot_plan[5].base), "the flag that says so is part of an address");
+	ok(touch(0x1000, 0, NULL) == UMBRA_FAULT_EMULATE, "so is the one of a write");
+	vm_destroy("halves");
+}
+
 static void scene_smap_without_wp(void)
 {
 	struct umbra_paging_state *s = &cpu->v.state;
@@ -378,6 +398,7 @@ int main(void)
 	scene_silent_replacement();
 	scene_pae();
 	scene_legacy();
+	scene_halves();
 	scene_smap_without_wp();
 	return tap_done();
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <tap.h>
 #include <umbra/hostmem.h>
+#include "../../../mmu/store.h"
 #include "../../../mmu/walk.h"
 #include "random.h"
 #include "reference.h"
@@ -62,7 +63,7 @@ int umbra_guest_read(struct umbra_mmu *m, gpa_t gpa, void *data, unsigned int le
 	return 0;
 }
 
-int umbra_guest_cmpxchg(struct umbra_mmu_vcpu *v, gpa_t gpa, u64 *old, u64 new, unsigned int len)
+int umbra_store_flags(struct umbra_mmu_vcpu *v, gpa_t gpa, u64 *old, u64 new, unsigned int len)
 {
 	uint64_t found;
 

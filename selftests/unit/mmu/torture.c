@@ -309,7 +309,7 @@ static unsigned int random_page(void)
 	/* Guest tables and their neighbours are more interesting. */
 	if (chance(50))
 		page = gfn_to_page(table[rnd(NR_TABLES)], true, NULL);
-	return page >= 0 ? (unsigned int)page : rnd(RAM_PAGES - 16);
+	return page >= 0 ? (unsigned int)page : rnd(RAM_PAGES);
 }
 
 static void step_host(void)
