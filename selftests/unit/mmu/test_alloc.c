@@ -12,66 +12,13 @@
 #include "../../../mmu/shadow.h"
 #include "scene.h"
 
-/* ---- a VM that may fail to come about ---- */
-
-static int slots_begin(void)
-{
-	int ret = 0;
-
-	for (int id = 0; id < NR_SLOTS && !ret; id++)
-		ret = slot_create(id, 0);
-	return ret ?: umbra_mmu_slots_prepare(mmu);
-}
-
-static void slots_end(void)
-{
-	umbra_mmu_destroy(mmu);
-	host_destroy();
-}
-
-static int vm_begin(void)
+static int try_vm(void)
 {
 	const struct umbra_mmu_caps caps = {
 		.host_maxphyaddr = 46, .ept_2m = true, .pt_addr_bits = 46,
 	};
-	int ret;
 
-	memset(&machine, 0, sizeof(machine));
-	memset(cpus, 0, sizeof(cpus));
-	memset(ram, 0, sizeof(ram));
-	history_reset();
-	ret = umbra_mmu_module_init(&caps);
-	if (ret)
-		return ret;
-	ret = umbra_mmu_init(mmu, &sim_cpu_ops, UMBRA_POLICY_SHADOW);
-	if (ret)
-		goto err_module;
-	host_init();
-	ret = slots_begin();
-	if (ret)
-		goto err_slots;
-	ret = umbra_mmu_vcpu_init(&cpu->v, mmu);
-	if (ret)
-		goto err_slots;
-	cpu->exists = true;
-	cpu->v.state.cr0 = X86_CR0_PE;
-	cpu->v.state.maxphyaddr = 40;
-	cpu->v.state.state_legal = true;
-	umbra_mmu_state_changed(&cpu->v);
-	return 0;
-
-err_slots:
-	slots_end();
-err_module:
-	umbra_mmu_module_exit();
-	return ret;
-}
-
-static void vm_end(void)
-{
-	umbra_mmu_vcpu_destroy(&cpu->v);
-	slots_end();
-	umbra_mmu_module_exit();
+	return vm_begin(&caps, UMBRA_POLICY_SHADOW);
 }
 
 /* ---- operations: 0, or a negative errno ---- */
@@ -242,7 +189,7 @@ static int fail_each(void (*before)(void), int (*op)(void))
 		int ret, again, idx;
 		bool failed;
 
-		if (vm_begin())
+		if (try_vm())
 			violation("no memory");
 		before();
 		idx = op == op_slot ? -1 : srcu_read_lock(&mmu->srcu);
@@ -276,7 +223,7 @@ static void all_of_a_vm(void)
 		int ret;
 
 		shim_fail_at = ++n;
-		ret = vm_begin();
+		ret = try_vm();
 		failed = !shim_fail_at;
 		shim_fail_at = 0;
 		if (!ret)
