@@ -18,9 +18,10 @@
  * writable, is mapped at once when the host has it at hand, since it is mostly
  * used next.
  *
- * Tables that are tracked are compared too: what user space or a device writes
- * into guest memory is not seen, and an invalidation is where a guest may rely
- * on it.
+ * An INVLPG that exits compares the entry of a tracked table too. That is no way to
+ * learn what user space or a device has written into one, which nobody sees: with
+ * all pages in sync INVLPG does not exit (direct.h). For the same reason loading
+ * CR3 looks at unsync pages only.
  */
 #include <linux/minmax.h>
 #include <umbra/hostmem.h>
