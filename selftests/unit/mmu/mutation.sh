@@ -3,8 +3,8 @@
 # mutation.sh DIR [NAME...]: does the torture test notice when a flush, a check
 # or a sync is taken out of mmu/? DIR is where `make fast` has built it. For each
 # mutation below one source is changed by a perl substitution, compiled, and the
-# torture test, or else the scenes of test_flush, must fail with it (list:
-# mutations). TAP, a point per mutation.
+# torture test, or else one of SCENES, must fail with it (list: mutations). TAP, a
+# point per mutation.
 set -u
 
 out=$1
@@ -12,6 +12,7 @@ shift
 top=$(cd "$(dirname "$0")/../../.." && pwd)
 steps=${STEPS:-1000000}
 jobs=${JOBS:-$(nproc)}
+read -ra scenes <<<"${SCENES:-test_flush test_mmio test_ept test_shadow}"
 flags="-std=gnu11 -w -DUMBRA_DEBUG -O2 -g -I$top/selftests/unit/include -I$top/include
 	-I$top/build/linux-source"
 
@@ -35,11 +36,11 @@ link() # FILE DIR PROGRAM OBJECT...
 	gcc $flags $(objects "$mutated") "$dir/mutant.o" "$@" -o "$dir/$program"
 }
 
-# Return: 0 when the test fails with the mutation, 1 when it does not, 2 when
-# the mutation could not be made. A test that hangs has failed, too.
+# Return: 0 when a test fails with the mutation, 1 when none does, 2 when the
+# mutation could not be made. A test that hangs has failed, too.
 caught() # DIR FILE SUBSTITUTION
 {
-	local dir=$1 seed
+	local dir=$1 seed scene
 	mkdir -p "$dir"
 	cp -r "$top/mmu" "$dir/mmu"
 	perl -0pi -e "$3" "$dir/mmu/$2" || return 2
@@ -47,10 +48,12 @@ caught() # DIR FILE SUBSTITUTION
 	# shellcheck disable=SC2086
 	gcc $flags -c "$dir/mmu/$2" -o "$dir/mutant.o" || return 2
 	link "$2" "$dir" torture "$out/torture.o" || return 2
-	link "$2" "$dir" scenes "$out/test_flush.o" "$out/scene.o" || return 2
 	for seed in 1 2 3; do
 		timeout 300 "$dir/torture" --steps "$steps" --seed "$seed" --audit 0 >"$dir/log" 2>&1 || return 0
-		timeout 300 "$dir/scenes" >"$dir/log" 2>&1 || return 0
+	done
+	for scene in "${scenes[@]}"; do
+		link "$2" "$dir" "$scene" "$out/$scene.o" "$out/scene.o" || return 2
+		timeout 300 "$dir/$scene" >"$dir/log" 2>&1 || { echo "# $scene" >"$dir/by"; return 0; }
 	done
 	return 1
 }
@@ -62,6 +65,7 @@ run() # NUMBER NAME FILE SUBSTITUTION
 	case $? in
 	0)
 		echo "ok $1 - $2"
+		cat "$dir/by" 2>/dev/null
 		grep -m1 -o 'broken.*\|WARN_ON.*\|ERROR: .*\|^not ok .*' "$dir/log" | sed 's/^/# /'
 		;;
 	1) echo "not ok $1 - $2: nobody notices" ;;

@@ -85,14 +85,16 @@ static void scene_reduced(void)
 /* No CPU may go on without logging when logging begins. */
 static void scene_logging(void)
 {
-	vm_create(UMBRA_POLICY_EPT);
-	umbra_mmu_caps.pml = true;
+	const struct umbra_mmu_caps caps = {
+		.host_maxphyaddr = 46, .ept_ad = true, .pml = true,
+	};
+
+	vm_create_with(&caps, UMBRA_POLICY_EPT);
 	if (cpu_enter(cpu))
 		violation("no memory");
 	umbra_mmu_log_begin(mmu);
 	ok(!cpu->in_guest, "CPUs leave the guest when logging begins");
 	umbra_mmu_log_end(mmu);
-	umbra_mmu_caps.pml = false;
 	vm_destroy("logging");
 }
 
@@ -119,9 +121,26 @@ static void scene_direct(void)
 	vm_destroy("direct");
 }
 
+/* The CPU's own translations of linear addresses are not simulated under EPT. */
+static void scene_cr3_on_ept(void)
+{
+	vm_create(UMBRA_POLICY_EPT);
+	long_mode();
+	if (cpu_enter(cpu))
+		violation("no memory");
+	guest_toggle(cpu, 0, X86_CR4_PCIDE, 0);
+	cpu->v.flush_guest = false;
+	guest_set_cr3(cpu, 1 << 12, true);
+	ok(!cpu->v.flush_guest, "a CR3 load that says so flushes nothing");
+	guest_set_cr3(cpu, 1 << 12, false);
+	ok(cpu->v.flush_guest, "another one does");
+	vm_destroy("CR3 on EPT");
+}
+
 int main(void)
 {
 	random_state = 1;
+	scene_cr3_on_ept();
 	scene_direct();
 	scene_replaced();
 	scene_reduced();

@@ -343,6 +343,34 @@ static void scene_legacy(void)
 	vm_destroy("32-bit paging");
 }
 
+static s64 large(void)
+{
+	return atomic64_read(&mmu->stat.pages_2m);
+}
+
+/* A large page of the guest's, in one of the host's. */
+static void scene_large(void)
+{
+	gfn_t base = slot_plan[1].base;
+
+	vm_create(UMBRA_POLICY_SHADOW);
+	host_collapse();
+	long_mode();
+	set_entry(3, 0, base << 12 | 0x80 | PTE);
+	set_entry(3, 1, (base + 7) << 12 | PTE);
+	ok(reads(0, base) && large() == 1, "a large page is mapped as one");
+	umbra_mmu_set_nx_huge(mmu, true);
+	ok(!large() && reads(0x5000, base + 5) && !large(),
+	   "not when large pages must not be executed");
+	umbra_mmu_set_nx_huge(mmu, false);
+	guest_flush_all(cpu);
+	set_entry(base + 7, 0, 20 << 12 | PTE);
+	ok(reads(0x6000, base + 6) && large() <= 1, "it may be so again");
+	ok(reads(0x200000, 20) && !large() && reads(0x6000, base + 6) && !large(),
+	   "not with a table in it");
+	vm_destroy("large");
+}
+
 /* One frame as a table of 8-byte entries and of 4-byte ones. */
 static void scene_halves(void)
 {
@@ -398,6 +426,7 @@ int main(void)
 	scene_silent_replacement();
 	scene_pae();
 	scene_legacy();
+	scene_large();
 	scene_halves();
 	scene_smap_without_wp();
 	return tap_done();
