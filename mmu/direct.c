@@ -10,8 +10,8 @@
 #include "leaf.h"
 #include "walk.h"
 
-static bool direct_faults = true;
-module_param(direct_faults, bool, 0644);
+bool umbra_direct_faults = true;
+module_param_named(direct_faults, umbra_direct_faults, bool, 0644);
 MODULE_PARM_DESC(direct_faults,
 		 "Shadow paging: no exits for page faults that are the guest's own (default: Y)");
 
@@ -62,7 +62,7 @@ void umbra_direct_begin(struct umbra_mmu_vcpu *vcpu)
 
 	lockdep_assert_held_write(&vcpu->mmu->lock);
 	/* The PDPTEs of guests outside long mode have no reserved bits to spare. */
-	if (!READ_ONCE(direct_faults) || !fmt->absent || !sp || sp->role.registers)
+	if (!READ_ONCE(umbra_direct_faults) || !fmt->absent || !sp || sp->role.registers)
 		vcpu->direct = UMBRA_DIRECT_NONE;
 	else if (sp->unsync_links || !drop_all_withheld(vcpu))
 		vcpu->direct = UMBRA_DIRECT_HOLES;

@@ -33,6 +33,9 @@
 
 #include "shadow.h"
 
+/* The module's parameter: no exits for what can do without. Looked at by the next. */
+extern bool umbra_direct_faults;
+
 /* @vcpu's root was loaded and is in line; flush_guest is set. mmu_lock for write. */
 void umbra_direct_begin(struct umbra_mmu_vcpu *vcpu);
 

@@ -117,7 +117,7 @@ int cpu_enter(struct cpu *cpu)
 		}
 		WARN_ON(v->root == INVALID_PAGE);
 	}
-	cpu->pml_on = sim_pml && v->mmu->nr_logged && v->family == UMBRA_FAMILY_EPT;
+	cpu->pml_on = machine.logging && v->family == UMBRA_FAMILY_EPT;
 	gen = atomic64_read(&v->mmu->tlb_gen);
 	if (v->tlb_gen != gen) {
 		v->tlb_gen = gen;
@@ -178,6 +178,8 @@ static void request_reload(struct umbra_mmu_vcpu *v)
 /* Each CPU looks before it enters. */
 static void set_logging(struct umbra_mmu *mmu)
 {
+	WARN_ON(!sim_pml);
+	machine.logging = mmu->nr_logged;
 }
 
 const struct umbra_cpu_ops sim_cpu_ops = {
@@ -319,6 +321,8 @@ static enum found linear_walk(struct cpu *cpu, const struct hw_access *a, struct
 			 frame >> (9 * (level - 1)), e, table);
 	}
 	counts.large += level > 1;
+	if (level > 1 && e->x && machine.mmu.nx_huge)
+		violation("a large shadow leaf can be executed: %llx", spte);
 	if (!linear_allowed(cpu, a, e))
 		return TRANSLATION;
 	*sptep |= PT_ACCESSED | (a->write ? PT_DIRTY : 0);

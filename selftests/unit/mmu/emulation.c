@@ -44,12 +44,21 @@ static const struct form forms[] = {
 	{ .bytes = { 0xf3, 0xab }, .len = 2, .repeats = true },	/* rep stos */
 };
 
+/* 16 bytes. */
+static const struct form wide_forms[] = {
+	WIDE(0x0f, 0x11, 0x07),			/* movups %xmm0, (%rdi) */
+	WIDE(0x0f, 0x29, 0x07),			/* movaps */
+	WIDE(0xf3, 0x0f, 0x7f, 0x07),		/* movdqu */
+	WIDE(0xf0, 0x0f, 0xc7, 0x0f),		/* lock cmpxchg16b, or 8b */
+};
+
 /* On the stack: while one CPU's store is under way, another's may be emulated. */
 struct emulated {
 	struct umbra_emu emu;
 	u64 regs[UMBRA_EMU_NR_REGS];
 	struct cpu *cpu;
 	u8 code[16];
+	u64 xmm[2];
 };
 
 static struct emulated *of(struct umbra_emu *emu)
@@ -93,6 +102,11 @@ static enum umbra_emu_access op_write(struct umbra_emu *emu, u64 gpa, const void
 static enum umbra_emu_access op_cmpxchg(struct umbra_emu *emu, u64 gpa, const void *old,
 					const void *new, unsigned int len)
 {
+	/* As in core/emulation.c. */
+	if (len > 8) {
+		umbra_mmu_unprotect(&machine.mmu, gpa >> 12);
+		return UMBRA_EMU_ACC_RETRY;
+	}
 	switch (umbra_mmu_guest_cmpxchg(&of(emu)->cpu->v, gpa, old, new, len)) {
 	case 0:
 		return UMBRA_EMU_ACC_OK;
@@ -113,6 +127,18 @@ static void op_segment(struct umbra_emu *emu, enum umbra_emu_seg seg,
 	};
 }
 
+static enum umbra_emu_access op_xmm_read(struct umbra_emu *emu, unsigned int reg, void *buf)
+{
+	memcpy(buf, of(emu)->xmm, sizeof(of(emu)->xmm));
+	return UMBRA_EMU_ACC_OK;
+}
+
+static enum umbra_emu_access op_xmm_write(struct umbra_emu *emu, unsigned int reg,
+					  const void *buf)
+{
+	return UMBRA_EMU_ACC_OK;
+}
+
 static const struct umbra_emu_ops ops = {
 	.fetch = op_fetch,
 	.translate = op_translate,
@@ -120,6 +146,8 @@ static const struct umbra_emu_ops ops = {
 	.write = op_write,
 	.cmpxchg = op_cmpxchg,
 	.segment = op_segment,
+	.xmm_read = op_xmm_read,
+	.xmm_write = op_xmm_write,
 };
 
 /* Prefixes for the operand's size, then the form. */
@@ -157,19 +185,26 @@ static unsigned int operand_size(const struct cpu *cpu, unsigned int len)
 	return len == 8 && !long_mode ? 4 : len;
 }
 
-int emulate_store(struct cpu *cpu, u64 gva, gpa_t gpa, const void *data, unsigned int len)
+/* Across an end of the page of @gva, or as the wide forms want it. */
+static u64 place(u64 gva, unsigned int size)
 {
-	struct emulated it = { .cpu = cpu };
-	struct umbra_emu *emu = &it.emu;
-	unsigned int size = operand_size(cpu, len);
-	const struct form *form = choose(size);
+	u64 page = gva & ~0xfffull;
 
-	emu->regs = it.regs;
-	emu->ops = &ops;
-	emu->mode = cpu->v.state.efer & EFER_LMA ? UMBRA_EMU_LONG64 : UMBRA_EMU_PROT32;
-	emu->cpl = cpu->v.state.cpl;
-	emu->va_bits = 48;
-	emu->rflags = 2;
+	switch (rnd(4)) {
+	case 0:
+		return page - 1 - rnd(size);
+	case 1:
+		return page + 0xfff - rnd(size);
+	default:
+		return gva & ~0xfull;
+	}
+}
+
+static void set_registers(struct emulated *it, const struct form *form, u64 gva, gpa_t gpa,
+			  const void *data, unsigned int len)
+{
+	struct umbra_emu *emu = &it->emu;
+
 	emu->regs[UMBRA_EMU_RDI] = gva;
 	memcpy(&emu->regs[UMBRA_EMU_RAX], data, len);
 	emu->regs[UMBRA_EMU_RBX] = rnd64();
@@ -177,19 +212,40 @@ int emulate_store(struct cpu *cpu, u64 gva, gpa_t gpa, const void *data, unsigne
 	/* For cmpxchg to succeed, mostly; others write something odd then. */
 	if (form->bytes[2] == 0xb1 && chance(80)) {
 		memcpy(&emu->regs[UMBRA_EMU_RBX], data, len);
-		emu->regs[UMBRA_EMU_RAX] = read_now(NULL, gpa, size);
+		emu->regs[UMBRA_EMU_RAX] = read_now(NULL, gpa, operand_size(it->cpu, len));
 	}
+	/* The entry and the one after it. */
+	memcpy(&it->xmm[0], data, len);
+	it->xmm[1] = it->xmm[0] + rnd(2) * 0x1000;
+}
+
+int emulate_store(struct cpu *cpu, u64 gva, gpa_t gpa, const void *data, unsigned int len)
+{
+	struct emulated it = { .cpu = cpu };
+	struct umbra_emu *emu = &it.emu;
+	unsigned int size = operand_size(cpu, len);
+	bool wide = size >= 4 && chance(15), elsewhere = wide || chance(10);
+	const struct form *form = wide ? &wide_forms[rnd(ARRAY_SIZE(wide_forms))] : choose(size);
+
+	emu->regs = it.regs;
+	emu->ops = &ops;
+	emu->mode = cpu->v.state.efer & EFER_LMA ? UMBRA_EMU_LONG64 : UMBRA_EMU_PROT32;
+	emu->cpl = cpu->v.state.cpl;
+	emu->va_bits = 48;
+	emu->rflags = 2;
+	set_registers(&it, form, elsewhere ? place(gva, wide ? 16 : size) : gva, gpa, data, len);
 	encode(form, size, it.code);
+	counts.wide += elsewhere;
 
 	switch (umbra_emulate(emu)) {
 	case UMBRA_EMU_DONE:
 	case UMBRA_EMU_RETRY:
 		return 0;
 	case UMBRA_EMU_FAULT:
-		/* The string may have gone on to the next page. */
-		return form->repeats ? 0 : -EFAULT;
+		/* There may be nothing on the next page. */
+		return form->repeats || elsewhere ? 0 : -EFAULT;
 	case UMBRA_EMU_MMIO:
-		return form->repeats ? 0 : -EIO;
+		return form->repeats || elsewhere ? 0 : -EIO;
 	default:
 		violation("the emulator does not know %02x %02x %02x %02x %02x",
 			  it.code[0], it.code[1], it.code[2], it.code[3], it.code[4]);

@@ -12,7 +12,7 @@ bool spare_huge;
 
 gfn_t random_gfn(void)
 {
-	const struct slot_plan *plan = &slot_plan[rnd(NR_SLOTS)];
+	const struct slot_plan *plan = &slot_plan[rnd(chance(15) ? NR_SLOTS : NR_LOW_SLOTS)];
 
 	if (chance(4))
 		return chance(50) ? 300 + rnd(100) : rnd64() & GENMASK_ULL(39, 0);
@@ -84,7 +84,7 @@ u64 random_entry(void)
 	if (chance(1))
 		entry |= BIT_ULL(36 + rnd(16));
 	/* Ignored in long mode, reserved with PAE. */
-	if (chance(2))
+	if (chance(4))
 		entry |= BIT_ULL(52 + rnd(11));
 	return entry;
 }
@@ -153,7 +153,7 @@ u64 random_cr3(const struct cpu *cpu)
 
 static const struct slot_plan *table_slot(void)
 {
-	int id = chance(50) ? 0 : rnd(NR_SLOTS);
+	int id = chance(50) ? 0 : rnd(NR_LOW_SLOTS);
 
 	return &slot_plan[spare_huge && id == 1 ? 0 : id];
 }

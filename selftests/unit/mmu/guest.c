@@ -22,7 +22,7 @@ static bool paging(const struct cpu *cpu)
 	return cpu->v.state.cr0 & X86_CR0_PG;
 }
 
-static bool is_pae(const struct cpu *cpu)
+bool guest_is_pae(const struct cpu *cpu)
 {
 	return paging(cpu) && cpu->v.state.cr4 & X86_CR4_PAE && !(cpu->v.state.efer & EFER_LMA);
 }
@@ -38,7 +38,7 @@ enum guest_mode guest_mode(const struct cpu *cpu)
 
 unsigned int guest_gva_nr(const struct cpu *cpu, unsigned int gva_nr)
 {
-	return is_pae(cpu) ? gva_nr % 64 : gva_nr;
+	return guest_is_pae(cpu) ? gva_nr % 64 : gva_nr;
 }
 
 u64 gva_of(const struct cpu *cpu, unsigned int gva_nr)
@@ -294,6 +294,7 @@ static enum progress handle(struct cpu *cpu, const struct guest_access *a,
 			    unsigned int *retries)
 {
 	struct umbra_mmu_vcpu *v = &cpu->v;
+	u64 unsync = v->mmu->stat.mmu_unsync;
 	int result, idx;
 	enum progress progress = AGAIN;
 
@@ -344,6 +345,8 @@ static enum progress handle(struct cpu *cpu, const struct guest_access *a,
 	default:
 		violation("a fault gives %d", result);
 	}
+	if (v->mmu->stat.mmu_unsync > unsync)
+		counts.unsync[guest_mode(cpu)]++;
 	if (v->leave_shadow && v->family == UMBRA_FAMILY_SHADOW) {
 		umbra_mmu_state_changed(v);
 		counts.left_shadow++;
@@ -564,6 +567,45 @@ void guest_access(struct cpu *cpu, const struct guest_access *access)
 	cpu->busy = false;
 }
 
+/* Translated by the tables as they are, whatever was translated before. */
+static void check_fetch(struct cpu *cpu, const struct ref_access *ra)
+{
+	const struct umbra_recall *recall = &cpu->v.recall;
+	struct umbra_exception exc = {};
+	struct ref_result r;
+	gpa_t gpa = 0;
+	int ret;
+
+	machine.interfered = false;
+	reference_now(cpu, ra, &r);
+	counts.fetches++;
+	counts.recalled += recall->nr && recall->gva == (ra->gva & ~0xfffull);
+	ret = umbra_mmu_translate_fetch(&cpu->v, ra->gva, access_bits(ra), &gpa, &exc);
+	if (machine.interfered || machine.mmu.retiring)
+		return;
+	if (ret ? !r.fault || exc.error_code != r.error_code : r.fault || gpa != r.gpa)
+		violation("a fetch at gva %llx: %d, gpa %llx, #PF %x; the reference: %d, %llx, %x",
+			  (u64)ra->gva, ret, gpa, exc.error_code, r.fault, (u64)r.gpa,
+			  r.error_code);
+	reference_now(cpu, ra, &r);
+	for (int i = 0; i < r.nr && !ret; i++)
+		if (r.entry[i].updated != r.entry[i].value)
+			violation("a fetch at gva %llx leaves entry %llx unmarked", (u64)ra->gva,
+				  (u64)r.entry[i].value);
+}
+
+void guest_fetch(struct cpu *cpu, const struct guest_access *a)
+{
+	struct ref_access ra = ref_access(cpu, a);
+	int idx = srcu_read_lock(&machine.mmu.srcu);
+
+	cpu_exit(cpu);
+	cpu->busy = true;
+	check_fetch(cpu, &ra);
+	cpu->busy = false;
+	srcu_read_unlock(&machine.mmu.srcu, idx);
+}
+
 /* ---- registers ---- */
 
 static void state_changed(struct cpu *cpu)
@@ -631,7 +673,7 @@ void guest_set_cr3(struct cpu *cpu, u64 cr3, bool noflush)
 	cpu->busy = true;
 	cpu_exit(cpu);
 	s->cr3 = cr3;
-	if (is_pae(cpu) && load_pdptrs(cpu)) {
+	if (guest_is_pae(cpu) && load_pdptrs(cpu)) {
 		s->cr3 = old;		/* #GP */
 		cpu->busy = false;
 		return;
@@ -673,7 +715,7 @@ void guest_toggle(struct cpu *cpu, u64 cr0, u64 cr4, u64 efer)
 		return;
 	}
 	/* These writes load the PDPTEs again. */
-	if (is_pae(cpu) && (cr4 || cr0 & X86_CR0_CD)) {
+	if (guest_is_pae(cpu) && (cr4 || cr0 & X86_CR0_CD)) {
 		if (load_pdptrs(cpu)) {
 			*s = old;
 			return;

@@ -624,7 +624,7 @@ void slot_delete(int id)
 }
 
 /* The new slot inherits what mmu/ keeps in the old one. */
-void slot_log_dirty(int id, bool on)
+static void log_dirty(int id, bool on, bool all)
 {
 	struct umbra_memslot *old = machine.slot[id];
 	struct umbra_memslot *slot = malloc(sizeof(*slot));
@@ -633,18 +633,30 @@ void slot_log_dirty(int id, bool on)
 	slot->flags &= ~KVM_MEM_LOG_DIRTY_PAGES;
 	slot->flags |= on ? KVM_MEM_LOG_DIRTY_PAGES : 0;
 	slot->dirty_bitmap = on ? new_bitmap(slot) : NULL;
+	for (unsigned long i = 0; on && all && i < slot->npages; i++)
+		set_bit(i, slot->dirty_bitmap);
 	if (on)
 		umbra_mmu_log_begin(&machine.mmu);
 	publish(old, slot);
 	machine.slot[id] = slot;
-	if (on) {
+	if (on && !all) {
 		umbra_mmu_log_start(&machine.mmu, slot);
-	} else {
+	} else if (!on) {
 		umbra_mmu_log_end(&machine.mmu);
 		umbra_mmu_log_stop(&machine.mmu, slot);
 	}
 	free(old->dirty_bitmap);
 	free(old);
+}
+
+void slot_log_dirty(int id, bool on)
+{
+	log_dirty(id, on, false);
+}
+
+void slot_log_initially_set(int id)
+{
+	log_dirty(id, true, true);
 }
 
 void slot_harvest_dirty(int id)

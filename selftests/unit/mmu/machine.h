@@ -24,6 +24,8 @@
 
 #define NR_SIM_CPUS		2
 #define NR_SLOTS	6
+/* Those that 32-bit guests reach, where tables are. */
+#define NR_LOW_SLOTS	4
 
 /* ---- host.c ---- */
 
@@ -74,6 +76,7 @@ struct machine {
 	struct umbra_memslot *slot[NR_SLOTS];
 	bool huge;			/* the first pages of ram[] are one huge page */
 	bool orderly;			/* guests that are like real ones, see torture.c */
+	bool logging;			/* CPUs note what they write to */
 	bool invalidating;		/* between notifier start and end */
 	bool harvesting;		/* the log is copied, rights are still to go */
 	bool interfered;		/* something happened during the call */
@@ -89,6 +92,8 @@ void host_destroy(void);
 int slot_create(int id, u32 flags);
 void slot_delete(int id);
 void slot_log_dirty(int id, bool on);
+/* With everything in the log, and nothing made to fault: KVM_DIRTY_LOG_INITIALLY_SET. */
+void slot_log_initially_set(int id);
 void slot_harvest_dirty(int id);
 
 /* mmu_notifier events. */
@@ -271,6 +276,8 @@ void guest_access_inside(struct cpu *cpu, const struct guest_access *access);
 bool guest_translates(const struct cpu *cpu, const struct guest_access *access);
 /* What is there now; false where the access would fault, or cross a page. */
 bool guest_peek(const struct cpu *cpu, const struct guest_access *access, u64 *value);
+/* The emulator's fetch there. */
+void guest_fetch(struct cpu *cpu, const struct guest_access *access);
 void guest_invlpg(struct cpu *cpu, unsigned int gva_nr);
 void guest_invlpg_inside(struct cpu *cpu, unsigned int gva_nr);
 void guest_set_cr3(struct cpu *cpu, u64 cr3, bool noflush);
@@ -280,6 +287,7 @@ void guest_toggle(struct cpu *cpu, u64 cr0, u64 cr4, u64 efer);
 void guest_paging_off(struct cpu *cpu);
 
 enum guest_mode { GUEST_MODE_4LEVEL, GUEST_MODE_5LEVEL, GUEST_MODE_PAE, GUEST_MODE_32BIT };
+bool guest_is_pae(const struct cpu *cpu);
 /* Paging is on. */
 enum guest_mode guest_mode(const struct cpu *cpu);
 void guest_paging_on(struct cpu *cpu, enum guest_mode mode, u64 cr3, bool legal);
@@ -306,9 +314,10 @@ struct machine_counts {
 	u64 steps, accesses, hits, walks, stale, undecided, faults, fixed, spurious, retry,
 	    emulated, tracked, mmio, mmio_fast, self_map, unprotected, guest_faults, shadow,
 	    notified, collapsed, large, interfered, inside, direct, invlpg, late, raced, nomem,
-	    left_shadow, vms,
+	    left_shadow, vms, wide, fetches, recalled, recycled,
 	    audits;
 	u64 mode[4];		/* shadow tries, by enum guest_mode */
+	u64 unsync[4];		/* tables that went out of sync */
 };
 
 extern struct machine_counts counts;

@@ -10,6 +10,9 @@ void machine_report(void)
 	printf("# shadow tries: 4-level %llu, 5-level %llu, PAE %llu, 32-bit %llu\n",
 	       counts.mode[GUEST_MODE_4LEVEL], counts.mode[GUEST_MODE_5LEVEL],
 	       counts.mode[GUEST_MODE_PAE], counts.mode[GUEST_MODE_32BIT]);
+	printf("# out of sync: 4-level %llu, 5-level %llu, PAE %llu, 32-bit %llu\n",
+	       counts.unsync[GUEST_MODE_4LEVEL], counts.unsync[GUEST_MODE_5LEVEL],
+	       counts.unsync[GUEST_MODE_PAE], counts.unsync[GUEST_MODE_32BIT]);
 	printf("# TLB hits %llu, walks %llu, stale but allowed %llu, undecided %llu\n",
 	       counts.hits, counts.walks, counts.stale, counts.undecided);
 	printf("# faults %llu: fixed %llu, spurious %llu, retry %llu, guest %llu, nomem %llu\n",
@@ -17,8 +20,10 @@ void machine_report(void)
 	       counts.nomem);
 	printf("# emulated %llu: mmio %llu (by an entry %llu)\n", counts.emulated, counts.mmio,
 	       counts.mmio_fast);
-	printf("# tracked %llu (self map %llu, unprotected %llu)\n", counts.tracked,
-	       counts.self_map, counts.unprotected);
+	printf("# tracked %llu (self map %llu, unprotected %llu, wide or elsewhere %llu)\n",
+	       counts.tracked, counts.self_map, counts.unprotected, counts.wide);
+	printf("# emulator's fetches %llu (recalled %llu), shadow pages recycled %llu\n",
+	       counts.fetches, counts.recalled, counts.recycled);
 	printf("# without an exit: #PF %llu (late %llu), INVLPG %llu\n", counts.direct, counts.late,
 	       counts.invlpg);
 	printf("# notified %llu, collapsed %llu, interfered %llu, inside %llu, raced %llu\n",

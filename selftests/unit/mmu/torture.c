@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <tap.h>
 #include <unistd.h>
+#include "../../../mmu/direct.h"
 #include "entries.h"
 #include "machine.h"
 #include "shim.h"
@@ -196,13 +197,48 @@ static void edit_pdpt(struct cpu *cpu)
 	edit_to(cpu, random_pdpt() + 8 * rnd(4), random_pdpte());
 }
 
+/*
+ * The PDPTEs in use change in memory and are loaded again, by a register that has
+ * nothing to do with paging.
+ */
+static void reload_pdptes(struct cpu *cpu)
+{
+	unsigned int nr = rnd(NR_GVAS);
+
+	for (unsigned int i = 1 + rnd(3); i; i--)
+		edit_to(cpu, (cpu->v.state.cr3 & ~0x1full) + 8 * rnd(4), random_pdpte());
+	guest_toggle(cpu, X86_CR0_CD, 0, 0);
+	for (unsigned int i = rnd(8); i; i--)
+		guest_invlpg(cpu, nr++ % NR_GVAS);
+}
+
 static void step_edit(struct cpu *cpu)
 {
+	if (guest_is_pae(cpu) && chance(10)) {
+		reload_pdptes(cpu);
+		return;
+	}
 	if (chance(5)) {
 		edit_pdpt(cpu);
 		return;
 	}
 	edit(cpu, (table[rnd(NR_TABLES)] << 12) + random_table_offset(cpu));
+}
+
+/* The emulator's fetches: mostly from one page, until something else is done. */
+static void step_fetches(struct cpu *cpu)
+{
+	struct guest_access a;
+
+	next_access(cpu, &a);
+	a.fetch = true;
+	a.write = false;
+	a.user = cpu->v.state.cpl == 3;
+	for (unsigned int i = 1 + rnd(4); i; i--) {
+		guest_fetch(cpu, &a);
+		if (chance(30))
+			step_edit(cpu);
+	}
 }
 
 /* A whole table of neighbouring pages, as a guest maps a file or a heap. */
@@ -233,7 +269,7 @@ static void edit_under_walk(struct cpu *cpu)
 
 static void paging_on(struct cpu *cpu)
 {
-	enum guest_mode mode = chance(40) ? GUEST_MODE_4LEVEL : rnd(4);
+	enum guest_mode mode = chance(30) ? GUEST_MODE_4LEVEL : rnd(4);
 	u64 cr3 = mode == GUEST_MODE_PAE ? random_pdpt() : random_cr3(cpu) & ~0xfffull;
 
 	guest_paging_on(cpu, mode, cr3 & GENMASK_ULL(31, 0), chance(85));
@@ -265,8 +301,12 @@ static void step_registers(struct cpu *cpu)
 	case 70 ... 79:
 		guest_toggle(cpu, 0, 0, EFER_NX);
 		break;
-	case 80 ... 84:
+	case 80 ... 83:
 		guest_toggle(cpu, X86_CR0_CD, 0, 0);
+		break;
+	case 84:
+		/* The module's parameter counts when a root is loaded. */
+		umbra_direct_faults = chance(75);
 		break;
 	case 85 ... 89:
 		guest_set_legal(cpu, !cpu->v.state.state_legal || chance(70));
@@ -298,7 +338,10 @@ static void step_slot(void)
 	} else if (slot->dirty_bitmap && chance(machine.orderly ? 30 : 75)) {
 		slot_harvest_dirty(id);
 	} else if (slot->dirty_bitmap || chance(5 * special)) {
-		slot_log_dirty(id, !slot->dirty_bitmap);
+		if (!slot->dirty_bitmap && chance(30))
+			slot_log_initially_set(id);
+		else
+			slot_log_dirty(id, !slot->dirty_bitmap);
 	}
 }
 
@@ -373,8 +416,11 @@ static void cpu_destroy(struct cpu *cpu)
 static void step_cpu(struct cpu *cpu)
 {
 	switch (rnd(100)) {
-	case 0 ... 69:
+	case 0 ... 67:
 		step_access(cpu);
+		break;
+	case 68 ... 69:
+		step_fetches(cpu);
 		break;
 	case 70 ... 78:
 		guest_invlpg(cpu, rnd(NR_GVAS));
@@ -546,6 +592,7 @@ static void vm_create(void)
 	sim_mmio = caps.mmio_caching;
 	sim_pml = caps.pml;
 	umbra_eager_page_split = chance(50);
+	umbra_direct_faults = chance(85);
 	memset(&machine, 0, sizeof(machine));
 	machine.orderly = chance(40);
 	memset(bytes, 0, sizeof(cpus));
@@ -571,6 +618,7 @@ static void vm_destroy(void)
 {
 	for (int i = 0; i < NR_SIM_CPUS; i++)
 		cpu_destroy(&cpus[i]);
+	counts.recycled += machine.mmu.stat.mmu_recycled;
 	umbra_mmu_destroy(&machine.mmu);
 	host_destroy();
 	umbra_mmu_module_exit();
