@@ -473,6 +473,7 @@ void interfere_inside(void)
 {
 	struct guest_access a;
 	struct cpu *cpu;
+	u64 before = now;
 
 	if (!in_step || interfering || !chance(20))
 		return;
@@ -486,6 +487,9 @@ void interfere_inside(void)
 			guest_invlpg_inside(cpu, a.gva_nr);
 		guest_access_inside(cpu, &a);
 	}
+	/* A walk that is under way may have read what was there before. */
+	if (now != before)
+		machine.interfered = true;
 	interfering = false;
 }
 
