@@ -12,7 +12,7 @@ bool spare_huge;
 
 gfn_t random_gfn(void)
 {
-	const struct slot_plan *plan = &slot_plan[rnd(chance(15) ? NR_SLOTS : NR_LOW_SLOTS)];
+	const struct slot_plan *plan = &slot_plan[rnd(chance(30) ? NR_SLOTS : NR_LOW_SLOTS)];
 
 	if (chance(4))
 		return chance(50) ? 300 + rnd(100) : rnd64() & GENMASK_ULL(39, 0);
