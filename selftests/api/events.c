@@ -138,9 +138,9 @@ FIXTURE(guest) {
 FIXTURE_SETUP(guest)
 {
 	ASSERT_EQ(0, machine_start(&self->m, false));
-	/* At the handlers: mov $vector, %al; hlt */
+	/* At the handlers: mov $vector, %al; hlt. That of NMI: mov $3, %al; hlt; iret */
 	memcpy(self->m.mem + 0x9000, "\xb0\x42\xf4", 3);
-	memcpy(self->m.mem + 0x9100, "\xb0\x02\xf4", 3);
+	memcpy(self->m.mem + 0x9100, "\xb0\x02\xf4\xb0\x03\xf4\xcf", 7);
 	memcpy(self->m.mem + 0x9200, "\xb0\x06\xf4", 3);
 	set_vector(&self->m, 0x42, 0x9000);
 	set_vector(&self->m, 2, 0x9100);
@@ -182,15 +182,37 @@ TEST_F(guest, opens_the_interrupt_window)
 	EXPECT_EQ(KVM_EXIT_HLT, machine_finish(&self->m, NULL));
 }
 
+/*
+ * The handler has to return: bochs 2.7 keeps NMIs blocked across VM entries, whatever
+ * the new guest's state says, until some guest does an IRET.
+ */
 TEST_F(guest, takes_an_nmi_with_interrupts_off)
 {
+	struct kvm_vcpu_events ev;
 	u8 value = 0;
 
-	CODE(&self->m, 0xfa, 0xf4, 0xf4);		/* cli; hlt; hlt */
+	CODE(&self->m, 0xfa, 0xf4, 0xb0, 0x04, 0xf4);	/* cli; hlt; mov $4, %al; hlt */
 	ASSERT_EQ(KVM_EXIT_HLT, machine_enter(&self->m));
+	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_GET_VCPU_EVENTS, &ev));
+	ASSERT_EQ(0, ev.nmi.masked);
 	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_NMI, 0));
 	ASSERT_EQ(KVM_EXIT_HLT, machine_finish(&self->m, &value));
 	EXPECT_EQ(2, value);
+	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_GET_VCPU_EVENTS, &ev));
+	EXPECT_EQ(1, ev.nmi.masked);
+
+	/* A second one waits for the end of the first. */
+	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_NMI, 0));
+	ASSERT_EQ(KVM_EXIT_HLT, machine_finish(&self->m, &value));
+	EXPECT_EQ(3, value);
+	ASSERT_EQ(KVM_EXIT_HLT, machine_finish(&self->m, &value));
+	EXPECT_EQ(2, value);
+	ASSERT_EQ(KVM_EXIT_HLT, machine_finish(&self->m, &value));
+	EXPECT_EQ(3, value);
+	ASSERT_EQ(KVM_EXIT_HLT, machine_finish(&self->m, &value));
+	EXPECT_EQ(4, value);
+	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_GET_VCPU_EVENTS, &ev));
+	EXPECT_EQ(0, ev.nmi.masked);
 }
 
 TEST_F(guest, handles_its_own_exception)
