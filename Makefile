@@ -48,9 +48,15 @@ shadow-tree: deps-build
 deps-%:
 	@$(DEPS) $*
 
+# Debian's headers have neither a key to sign with nor the System.map without which
+# the kernel's own rule leaves depmod out.
+INSTALL_MOD_PATH ?= $(DESTDIR)
+SIGN = $(if $(wildcard $(KDIR)/certs/signing_key.pem),,CONFIG_MODULE_SIG_ALL=)
 modules_install: module
-	$(MAKE) $(KBUILD_ARGS) modules_install
+	$(MAKE) $(KBUILD_ARGS) INSTALL_MOD_PATH=$(INSTALL_MOD_PATH) $(SIGN) modules_install
 	install -D -m 0644 tools/install/60-umbra.rules $(INSTALL_MOD_PATH)$(UDEVDIR)/60-umbra.rules
+	@test -n "$(INSTALL_MOD_PATH)" || \
+		depmod `modinfo -F vermagic $(KBUILD_OUT)/umbra.ko | cut -d " " -f 1`
 	@test -n "$(INSTALL_MOD_PATH)" || udevadm control --reload 2>/dev/null || true
 
 # Lint.
@@ -84,6 +90,10 @@ coverage mutation soak: source-tree deps-unit
 check: deps-check
 	@tools/check/check.sh
 
+# Debian's Linux in Debian's QEMU: each machine, number of CPUs, CPU model, paging mode.
+linux-matrix: module deps-linux
+	@tools/check/check.sh build_linux linux_matrix
+
 # The kernel's own selftests, see Documentation/testing.rst.
 upstream: deps-upstream
 	@tools/upstream/upstream --results selftests/upstream/RESULTS
@@ -105,6 +115,7 @@ Umbra: shadow paging and EPT, side by side, in one KVM-compatible module.
   make demo            one table: umbra and stock kvm, EPT and shadow paging
   make check           the whole gate; ends with "N passed, N failed"
   make bench           all benchmarks -> build/bench/results.csv
+  make linux-matrix    boot Linux in QEMU in every combination (make check: in six)
   make upstream        the kernel's own KVM selftests -> selftests/upstream/RESULTS
   make unit            unit tests in user space, ASan and UBSan
   make fuzz            libFuzzer at the emulator and the MMU, half a minute
@@ -115,7 +126,7 @@ Umbra: shadow paging and EPT, side by side, in one KVM-compatible module.
   make style           checkpatch --strict, see tools/lint/checkpatch.conf
   make headers         each header compiles on its own
   make docs            Documentation as HTML in build/docs, and what it must name
-  make modules_install install umbra.ko and the udev rule (0660 root:kvm)
+  make modules_install install umbra.ko and the udev rule (0660 root:kvm); DESTDIR=DIR
   make clean           remove what was built; distclean also drops cached kernels
 
   KVER=6.1|6.12        which of Debian's kernels (build/module/KVER/umbra.ko)
@@ -130,4 +141,4 @@ help:
 	@echo "$$HELP"
 
 .PHONY: all module shadow-tree modules_install sparse style headers docs source-tree \
-	unit fuzz coverage mutation soak check upstream demo bench clean distclean help
+	unit fuzz coverage mutation soak check linux-matrix upstream demo bench clean distclean help
