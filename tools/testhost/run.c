@@ -2,7 +2,7 @@
 /*
  * run: start the emulator in a run directory and be its other end.
  *
- *   run DIR TIME_LIMIT PRELOAD EMULATOR ARGS...
+ *   run DIR TIME_LIMIT SILENCE PRELOAD EMULATOR ARGS...
  *
  * Writes the command's output to stdout and stderr as it comes, keeps the
  * kernel's and the emulator's words in DIR (serial, dmesg, emulator.out), and
@@ -49,13 +49,27 @@ static bool started;
 static int status = -1;		/* the command's, once known */
 static bool panic_done;		/* the log is complete */
 static double exit_time, panic_time;
+/* How long the command may say nothing, in CPU time of the emulator; 0: for ever. */
+static double silence, last_word;
+static bool was_silent;
+static clockid_t emulator_clock;
+
+static double read_clock(clockid_t clock)
+{
+	struct timespec ts = {};
+
+	clock_gettime(clock, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
 
 static double now(void)
 {
-	struct timespec ts;
+	return read_clock(CLOCK_MONOTONIC);
+}
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
+static bool silent(void)
+{
+	return silence && started && read_clock(emulator_clock) > last_word + silence;
 }
 
 /* A reader that does not read must not keep us from ending in time. */
@@ -84,6 +98,7 @@ static void write_all(int fd, const uint8_t *p, size_t n)
 
 static void take_frame(uint8_t channel, const uint8_t *data, size_t n)
 {
+	last_word = read_clock(emulator_clock);
 	switch (channel) {
 	case FRAME_START:
 		started = true;
@@ -229,7 +244,7 @@ static int follow(int out)
 		if (panic_done || (panic_time && now() > panic_time + GRACE))
 			return 0;
 		if (status >= 0 ? now() > exit_time + GRACE :
-		    now() > deadline || (!started && now() > boot_deadline))
+		    now() > deadline || silent() || (!started && now() > boot_deadline))
 			return 0;
 	}
 }
@@ -281,6 +296,9 @@ static int conclude(const char *dir, int limit, int wait_status)
 	} else if (now() > deadline) {
 		why = "the time limit is over";
 		outcome = TIME_LIMIT;
+	} else if (was_silent) {
+		why = "the command has fallen silent";
+		outcome = TIME_LIMIT;
 	} else if (!started) {
 		why = "the kernel did not reach user space";
 		outcome = BOOT_FAILED;
@@ -289,7 +307,7 @@ static int conclude(const char *dir, int limit, int wait_status)
 		outcome = DIED;
 	}
 	fflush(NULL);
-	if (outcome == TIME_LIMIT)
+	if (outcome == TIME_LIMIT && !was_silent)
 		fprintf(stderr, "testhost: %s (%d s); logs in %s\n", why, limit, dir);
 	else
 		fprintf(stderr, "testhost: %s; logs in %s\n", why, dir);
@@ -306,10 +324,11 @@ int main(int argc, char **argv)
 	sigset_t set;
 	pid_t child;
 
-	if (argc < 5)
-		errx(FAILED, "usage: run DIR TIME_LIMIT PRELOAD EMULATOR ARGS...");
+	if (argc < 6)
+		errx(FAILED, "usage: run DIR TIME_LIMIT SILENCE PRELOAD EMULATOR ARGS...");
 	limit = atoi(argv[2]);
 	deadline = now() + limit;
+	silence = atoi(argv[3]);
 	if (chdir(argv[1]))
 		err(FAILED, "%s", argv[1]);
 	serial = fopen("serial", "w+");
@@ -326,8 +345,10 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	signals = signalfd(-1, &set, SFD_CLOEXEC);
 
-	child = start(argv + 4, argv[3], &out);
+	child = start(argv + 5, argv[4], &out);
+	clock_getcpuclockid(child, &emulator_clock);
 	sig = follow(out);
+	was_silent = silent();
 	kill(child, SIGKILL);
 	waitpid(child, &wait_status, 0);
 	unlink("disk");
