@@ -67,7 +67,9 @@ fetch_kernel()
 	deb=$(ls "$dir"/deb/*.deb)
 	dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$dir" --wildcards ./boot/vmlinuz-* \
 		'./*lib/modules/*/modules.*' './*lib/modules/*/kernel/arch/x86/kvm/*' \
-		'./*lib/modules/*/kernel/virt/lib/*' 2>"$dir/tar.log"
+		'./*lib/modules/*/kernel/virt/lib/*' './*lib/modules/*/kernel/mm/*' \
+		'./*lib/modules/*/kernel/drivers/block/*' \
+		'./*lib/modules/*/kernel/drivers/virtio/*' 2>"$dir/tar.log"
 	[ -e "$dir/boot/vmlinuz-$release" ] || die "$package has no vmlinuz-$release"
 	rm -r "$dir/deb"
 }
@@ -96,12 +98,30 @@ flatten_kernel()
 	strip -g "$dir/vmlinux"
 }
 
-# prepare_kernel RELEASE: vmlinuz, vmlinux, kernel, entry, modules/ in a directory of
-# the cache, whose name it sets $kernel to. Count up when the contents change.
+# take_modules FROM TO NAME...: those that are not built in.
+take_modules()
+{
+	local from=$1 to=$2 name m
+	shift 2
+	mkdir "$to"
+	for name; do
+		m=$(find "$from" -name "$name.ko*")
+		[ "$m" ] || continue
+		cp "$m" "$to" || exit 125
+		m=$to/${m##*/}
+		case $m in *.xz) unxz "$m"; m=${m%.xz} ;; esac
+		# Drops the signature, whose check costs seconds over there.
+		objcopy "$m" || die "objcopy failed on $m"
+	done
+}
+
+# prepare_kernel RELEASE: vmlinuz, vmlinux, kernel, entry, modules/ for the host and
+# guest/ for Linux in a VM there, in a directory of the cache, whose name it sets
+# $kernel to. Count up when the contents change.
 prepare_kernel()
 {
-	local release=$1 dir modules m
-	kernel=$cache/$release.3
+	local release=$1 dir modules
+	kernel=$cache/$release.4
 	[ -d "$kernel" ] && return
 	echo "testhost: preparing kernel $release (once)" >&2
 	dir=$(mktemp -d "$cache/tmp.XXXXXX") || exit 125
@@ -109,16 +129,9 @@ prepare_kernel()
 	mv "$dir/boot/vmlinuz-$release" "$dir/vmlinuz"
 	flatten_kernel "$dir/vmlinuz" "$dir"
 	modules=$(ls -d "$dir"/lib/modules/* "$dir"/usr/lib/modules/* 2>/dev/null | head -n 1)
-	mkdir "$dir/modules"
-	for m in kvm kvm-intel irqbypass; do
-		m=$(find "$modules" -name "$m.ko*")
-		[ "$m" ] || continue	# irqbypass is built in in some
-		cp "$m" "$dir/modules" || exit 125
-		m=$dir/modules/${m##*/}
-		case $m in *.xz) unxz "$m"; m=${m%.xz} ;; esac
-		# Drops the signature, whose check costs seconds over there.
-		objcopy "$m" || die "objcopy failed on $m"
-	done
+	take_modules "$modules" "$dir/modules" kvm kvm-intel irqbypass zsmalloc zram
+	take_modules "$modules" "$dir/guest" virtio virtio_ring virtio_pci_modern_dev \
+		virtio_pci_legacy_dev virtio_pci virtio_blk
 	cp "$modules"/modules.order "$modules"/modules.builtin* "$dir/modules"
 	rm -r "${dir:?}"/*lib "${dir:?}/boot"
 	chmod 755 "$dir"

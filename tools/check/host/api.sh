@@ -12,6 +12,7 @@ shift 2
 export UMBRA_PAGING=ept UMBRA_NODE=/dev/umbra
 
 tap_begin
+tap_check "host has swap" swap_on
 log_mark
 for mode in $modes; do
 	UMBRA_PAGING=$mode

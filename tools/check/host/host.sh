@@ -68,3 +68,12 @@ paging_option()
 {
 	[ "$1" = kvm ] || echo "--paging $2"
 }
+
+# swap_on: a host without swap gets some, of compressed memory; one that is somebody's
+# machine is left as it is.
+swap_on()
+{
+	[ -z "${UMBRA_KO:-}" ] && [ "$(wc -l </proc/swaps)" -eq 1 ] || return 0
+	modprobe zram && echo 64M >/sys/block/zram0/disksize && mkswap /dev/zram0 &&
+		swapon /dev/zram0
+}
