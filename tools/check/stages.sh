@@ -63,12 +63,25 @@ stage_host()
 stage_life() { in_host -- "$here/host/life.sh" "$runner" 50; }
 stage_hotplug() { in_host -c 2 -- "$here/host/hotplug.sh" "$runner"; }
 
-# Linux in Debian's QEMU.
+# Debian's QEMU: any two values of machine, CPUs, CPU model and paging meet.
 stage_linux()
 {
-	in_host -c 2 -m 1024 -t 1200 -f /usr/bin/qemu-system-x86_64 -f /usr/share/qemu \
+	linux_in_host {bios:pc,bios:q35,pc:1:default}:ept bios:{pc,q35}:shadow \
+		pc:2:host:shadow q35:1:host:shadow q35:2:default:shadow:disk q35:2:host:ept:disk
+}
+
+# Each with each, for make linux-matrix.
+stage_linux_matrix()
+{
+	linux_in_host {pc,q35}:{1,2}:{default,host}:{ept,shadow} \
+		pc:1:host:ept:bzimage q35:1:default:shadow:bzimage
+}
+
+linux_in_host() # MACHINE:CPUS:MODEL:PAGING...
+{
+	in_host -c 2 -m 1024 -t 3600 -f /usr/bin/qemu-system-x86_64 -f /usr/share/qemu \
 		-f /usr/share/seabios -f "$top/tools/as-dev-kvm" -f "$top/build/linux" -- \
-		"$here/host/linux.sh" "$top/build/linux" 1:q35 2:pc
+		"$here/host/linux.sh" "$top/build/linux" "$@"
 }
 
 stage_build_linux()
