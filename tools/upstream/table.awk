@@ -1,53 +1,60 @@
 # SPDX-License-Identifier: GPL-2.0
-# The results of each column, side by side, and under the table why.
+# table.awk -v columns=C,... -v out=DIR TESTS: the results of each column (DIR/C) side
+# by side, and under the table why.
+
+# Lines of TEST, WORD, SECONDS, WHY, REVISION.
+function read_results(name,	line, f)
+{
+	while ((getline line <(out "/" name)) > 0) {
+		split(line, f, "\t")
+		word[name, f[1]] = f[2]
+		reason[name, f[1]] = f[4]
+		if (name ~ /^umbra/ && !(f[5] in seen)) {
+			seen[f[5]]
+			revisions = revisions " " f[5]
+		}
+	}
+	close(out "/" name)
+}
 
 BEGIN {
+	FS = "\t"
 	nr_columns = split(columns, column, ",")
-	for (i = 1; i <= nr_columns; i++) {
-		file = out "/" column[i] ".results"
-		while ((getline line <file) > 0) {
-			split(line, f, "\t")
-			word[column[i], f[1]] = f[2]
-			if (f[4] != "")
-				reason[column[i], f[1]] = f[4]
-		}
-		close(file)
-	}
+	for (i = 1; i <= nr_columns; i++)
+		read_results(column[i])
 	print "# SPDX-License-Identifier: GPL-2.0"
 	print "# The KVM selftests of Debian's linux-source-6.1, unmodified, in the emulated"
-	print "# host (two CPUs), written by make upstream. Reasons are below the table."
+	print "# host (two CPUs), written by make upstream. Reasons are below the table; - is"
+	print "# for what has not been run. Umbra is of revision" revisions "."
 	printf "%-60s", "test"
 	for (i = 1; i <= nr_columns; i++)
 		printf " %-12s", column[i]
 	print ""
 }
 
-FNR == NR {
-	test[++nr] = $0
-	next
+/^(fast|full|heavy)/ {
+	line = sprintf("%-60s", $2)
+	for (i = 1; i <= nr_columns; i++) {
+		key = column[i] SUBSEP $2
+		line = line sprintf(" %-12s", key in word ? word[key] : "-")
+		if (reason[key] != "")
+			why[++nr_why] = $2 ", " column[i] ": " reason[key]
+	}
+	sub(/ +$/, "", line)
+	print line
+	if ($3 != "")
+		why[++nr_why] = $2 ": " $3
 }
 
 /^other/ {
-	split($0, f, "\t")
-	other[++nr_others] = sprintf("%-60s not run: %s", f[2], f[3])
+	other[++nr_others] = sprintf("%-60s not run: %s", $2, $3)
 }
 
 END {
-	for (t = 1; t <= nr; t++) {
-		line = sprintf("%-60s", test[t])
-		for (i = 1; i <= nr_columns; i++) {
-			key = column[i] SUBSEP test[t]
-			line = line sprintf(" %-12s", key in word ? word[key] : "-")
-		}
-		sub(/ +$/, "", line)
-		print line
-	}
 	print ""
-	for (t = 1; t <= nr; t++)
-		for (i = 1; i <= nr_columns; i++)
-			if ((column[i], test[t]) in reason)
-				print test[t] ", " column[i] ": " reason[column[i], test[t]]
+	for (i = 1; i <= nr_why; i++)
+		print why[i]
 	print ""
-	for (t = 1; t <= nr_others; t++)
-		print other[t]
+	for (i = 1; i <= nr_others; i++)
+		print other[i]
 }

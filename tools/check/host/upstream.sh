@@ -13,12 +13,12 @@ as=
 # Where a test failed, or why it did not run.
 why()
 {
-	if [ "$1" = 124 ] || [ "$1" = 143 ]; then
-		echo "no end within 60 s"
+	if [ "$1" = 124 ] || [ "$1" = 143 ] || [ "$1" = 137 ]; then
+		echo "no end within 60 emulated seconds"
 	elif grep -q -i 'skip' $log; then
 		grep -i 'skip' $log | tail -n 1 | sed 's/^.*SKIP[: -]*//'
 	else
-		grep -A2 -E 'Assert|assert|unhandled|error|rror:' $log | grep -v '^ *pid=' |
+		grep -A2 -E 'Assert|assert|unhandled|error|rror:' $log | grep -v -e '^ *pid=' -e addr2line |
 			tr -s '\n\t ' '   ' | cut -c 1-160
 	fi
 }
@@ -32,8 +32,10 @@ while read -r test args; do
 	log_mark
 	begin=$(date +%s)
 	# shellcheck disable=SC2086
-	timeout 60 $as "$bin/$test" $args >$log 2>&1 </dev/null
+	timeout -k 5 60 $as "$bin/$test" $args >$log 2>&1 </dev/null
 	status=$?
+	# What it started may outlive it.
+	killall -q -9 "${test##*/}"
 	seconds=$(($(date +%s) - begin))
 	bad=$(log_bad | head -n 1)
 	if [ -n "$bad" ]; then
