@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # What tools/testhost/testhost promises: status, output, logs, limits, counts.
-# Boots the emulated host nine times; prints TAP.
+# Boots the emulated host ten times; prints TAP.
 set -u
 
 cd "$(dirname "$0")/../.." || exit
@@ -167,6 +167,16 @@ test_ends_early()
 	tap_point $? "Ctrl-C leaves no disk image" "$dir/disk"
 }
 
+# Its clock runs at the rate asked for; the command then loops and says nothing.
+test_silence()
+{
+	run silent -t 300 -s 5 --ips 50000000 -- sh -c 'grep MHz /proc/cpuinfo; while :; do :; done'
+	expect "silence has its exit status" 124 "$status"
+	has "and its message" "^testhost: the command has fallen silent" "$out/silent.stderr"
+	has "a CPU's instructions in a second are what was asked for" ": 50\.000$" \
+		"$out/silent.stdout"
+}
+
 test_usage()
 {
 	run usage
@@ -220,4 +230,5 @@ test_streaming
 test_panic
 test_boot_failure
 test_ends_early
+test_silence
 tap_end
