@@ -10,7 +10,7 @@ cd "$(dirname "$0")/../.." || exit
 tap_begin
 log=build/upstream/check.log
 mkdir -p build/upstream
-tools/upstream/upstream --fast --columns umbra-ept,umbra-shadow \
+tools/upstream/upstream --fast --jobs 1 --columns umbra-ept,umbra-shadow \
 	--results build/upstream/RESULTS.fast >"$log" 2>&1
 tap_point $? "the selftests run" "$(tail -n 20 "$log")"
 for column in umbra-ept umbra-shadow; do

@@ -26,22 +26,38 @@ BEGIN {
 	print "# The KVM selftests of Debian's linux-source-6.1, unmodified, in the emulated"
 	print "# host (two CPUs), written by make upstream. Reasons are below the table; - is"
 	print "# for what has not been run. Umbra is of revision" revisions "."
-	printf "%-60s", "test"
+	head = sprintf("%-60s", "test")
 	for (i = 1; i <= nr_columns; i++)
-		printf " %-12s", column[i]
-	print ""
+		head = head sprintf(" %-12s", column[i])
+	sub(/ +$/, "", head)
+	print head
+}
+
+# One line for each reason, naming all columns that have it.
+function explain(test,	i, j, said, who)
+{
+	for (i = 1; i <= nr_columns; i++) {
+		said = reason[column[i], test]
+		if (said == "")
+			continue
+		who = ""
+		for (j = i; j <= nr_columns; j++) {
+			if (reason[column[j], test] == said) {
+				who = who " " column[j]
+				reason[column[j], test] = ""
+			}
+		}
+		why[++nr_why] = test "," who ": " said
+	}
 }
 
 /^(fast|full|heavy)/ {
 	line = sprintf("%-60s", $2)
-	for (i = 1; i <= nr_columns; i++) {
-		key = column[i] SUBSEP $2
-		line = line sprintf(" %-12s", key in word ? word[key] : "-")
-		if (reason[key] != "")
-			why[++nr_why] = $2 ", " column[i] ": " reason[key]
-	}
+	for (i = 1; i <= nr_columns; i++)
+		line = line sprintf(" %-12s", (column[i], $2) in word ? word[column[i], $2] : "-")
 	sub(/ +$/, "", line)
 	print line
+	explain($2)
 	if ($3 != "")
 		why[++nr_why] = $2 ": " $3
 }
