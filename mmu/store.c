@@ -148,6 +148,14 @@ static bool is_cut(struct umbra_mmu *mmu, const struct umbra_shadow_page *sp, un
 	return !umbra_gpte_read(mmu, sp, index, 1, &gpte) && !(gpte & GPTE_PRESENT);
 }
 
+/* Does what has gone stand for a page that the guest has as one and CPUs as several? */
+static bool was_fragmented(const struct umbra_shadow_page *sp, u64 spte)
+{
+	if (umbra_spte_leaf(spte))
+		return sp->role.short_gptes;
+	return umbra_spte_child(spte)->role.direct;
+}
+
 /*
  * The guest's entry has changed. A table that the guest has cut off is most likely
  * free: to go on tracking it would cost faults when it is used for something else.
@@ -158,6 +166,9 @@ static void drop_entry(struct umbra_mmu *mmu, struct umbra_shadow_page *sp, unsi
 	u64 spte = umbra_spte_resumed(READ_ONCE(sp->spt[i]));
 
 	umbra_shadow_drop(mmu, &sp->spt[i]);
+	/* The guest's INVLPG names one address of it. */
+	if (was_fragmented(sp, spte))
+		umbra_mmu_flush(mmu);
 	if (umbra_spte_leaf(spte))
 		return;
 	mmu->stat.mmu_pde_zapped++;

@@ -137,10 +137,39 @@ static void scene_cr3_on_ept(void)
 	vm_destroy("CR3 on EPT");
 }
 
+/* INVLPG names one address of a large page, which CPUs know in small ones. */
+static void scene_large(void)
+{
+	struct hw_access hw = { .addr = 0x15000, .gva_nr = 0x15 };
+	u64 entry = 4 << 12 | PTE;
+	struct hw_fault fault;
+	kvm_pfn_t pfn;
+	int idx;
+
+	vm_create(UMBRA_POLICY_SHADOW);
+	long_mode();
+	set_entry(3, 0, PTE | BIT_ULL(7));
+	set_entry(4, 0x15, 22 << 12 | PTE);
+	ok(works(0x14000, 0) && works(0x15000, 0), "a large page, in small ones");
+	umbra_mmu_flush(mmu);
+	if (!works(0x14000, 0) || !works(0x15000, 0) || !cpu->in_guest)
+		violation("the scene is not set");
+	idx = srcu_read_lock(&mmu->srcu);
+	umbra_mmu_guest_write(&cpu->v, 0x3000, &entry, sizeof(entry));
+	ok(!cpu->in_guest, "CPUs leave the guest when it makes something else of it");
+	srcu_read_unlock(&mmu->srcu, idx);
+	guest_invlpg(cpu, 0);
+	ok(!cpu_enter(cpu) && (!hw_linear(cpu, &hw, &pfn, &fault) ||
+			       (int)pfn_to_ram(pfn, false) == gfn_to_page(22, false, NULL)),
+	   "and know nothing of the rest of it");
+	vm_destroy("large");
+}
+
 int main(void)
 {
 	random_state = 1;
 	scene_cr3_on_ept();
+	scene_large();
 	scene_direct();
 	scene_replaced();
 	scene_reduced();
