@@ -86,11 +86,6 @@ static void audit_mmio(struct umbra_auditor *a, const struct umbra_shadow_page *
 		found(a, sp, "spte %u, %llx: too many rights for MMIO", index, spte);
 }
 
-static bool leads_to_unsync(const struct umbra_shadow_page *child)
-{
-	return child->unsync || child->unsync_links;
-}
-
 static void audit_link(struct umbra_auditor *a, const struct umbra_shadow_page *sp,
 		       unsigned int index, u64 spte)
 {
@@ -113,7 +108,7 @@ static void audit_link(struct umbra_auditor *a, const struct umbra_shadow_page *
 		found(a, sp, "spte %u links to role %x", index, child->role.word);
 	if (!contains(&child->parents, &sp->spt[index]))
 		found(a, sp, "spte %u is not among the parents of gfn %llx", index, child->gfn);
-	if (leads_to_unsync(child) && !test_bit(index, sp->unsync_map))
+	if (umbra_shadow_is_loose(child) && !test_bit(index, sp->unsync_map))
 		found(a, sp, "spte %u leads to an unsync page and has no mark", index);
 }
 

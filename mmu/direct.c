@@ -62,17 +62,29 @@ void umbra_direct_begin(struct umbra_mmu_vcpu *vcpu)
 
 	lockdep_assert_held_write(&vcpu->mmu->lock);
 	/* The PDPTEs of guests outside long mode have no reserved bits to spare. */
-	if (!READ_ONCE(umbra_direct_faults) || !fmt->absent || !sp || sp->role.registers)
+	if (!READ_ONCE(umbra_direct_faults) || !fmt->absent || !sp || sp->role.registers) {
 		vcpu->direct = UMBRA_DIRECT_NONE;
-	else if (sp->unsync_links || !drop_all_withheld(vcpu))
-		vcpu->direct = UMBRA_DIRECT_HOLES;
-	else
-		vcpu->direct = UMBRA_DIRECT_USER;
+		return;
+	}
+	vcpu->direct = UMBRA_DIRECT_HOLES;
+	if (sp->unsync_links)
+		return;
+	vcpu->direct |= UMBRA_DIRECT_INVLPG;
+	if (drop_all_withheld(vcpu))
+		vcpu->direct |= UMBRA_DIRECT_USER;
 }
 
-/* @all: or only those whose root leads to unsync pages. */
-static void end_user(struct umbra_mmu *mmu, bool all)
+void umbra_direct_invlpg(struct umbra_mmu_vcpu *vcpu)
 {
+	lockdep_assert_held_write(&vcpu->mmu->lock);
+	if (vcpu->direct != UMBRA_DIRECT_NONE)
+		vcpu->direct |= UMBRA_DIRECT_INVLPG;
+}
+
+/* @all: USER, or all that unsync pages forbid, for those whose root leads to some. */
+static void end(struct umbra_mmu *mmu, bool all)
+{
+	u32 what = all ? UMBRA_DIRECT_USER : UMBRA_DIRECT_USER | UMBRA_DIRECT_INVLPG;
 	bool any = false;
 	unsigned int i;
 
@@ -81,9 +93,9 @@ static void end_user(struct umbra_mmu *mmu, bool all)
 		struct umbra_mmu_vcpu *vcpu = mmu->vcpus[i];
 		const struct umbra_shadow_page *sp = vcpu->shadow_root;
 
-		if (vcpu->direct != UMBRA_DIRECT_USER || (!all && sp && !sp->unsync_links))
+		if (!(vcpu->direct & what) || (!all && sp && !sp->unsync_links))
 			continue;
-		WRITE_ONCE(vcpu->direct, UMBRA_DIRECT_HOLES);
+		WRITE_ONCE(vcpu->direct, vcpu->direct & ~what);
 		any = true;
 		if (all) {
 			vcpu->direct_penalty = min(2 * vcpu->direct_penalty + 1, WAIT_MAX);
@@ -97,7 +109,7 @@ static void end_user(struct umbra_mmu *mmu, bool all)
 
 void umbra_direct_unsync(struct umbra_mmu *mmu)
 {
-	end_user(mmu, false);
+	end(mmu, false);
 }
 
 bool umbra_leaf_withholds(const struct umbra_shadow_page *sp, unsigned int index, u64 spte)
@@ -118,7 +130,7 @@ void umbra_direct_withhold(struct umbra_mmu *mmu, struct umbra_shadow_page *sp,
 		list_add(&sp->withheld_link, &mmu->shadow->withholders);
 	sp->withheld_at = index;
 	if (!mmu->shadow->withholding++)
-		end_user(mmu, true);
+		end(mmu, true);
 }
 
 void umbra_direct_release(struct umbra_mmu *mmu, struct umbra_shadow_page *sp)
@@ -179,16 +191,15 @@ void umbra_holes_found(struct umbra_mmu_vcpu *vcpu, const struct umbra_walk *wal
 
 void umbra_mmu_direct_faults(const struct umbra_mmu_vcpu *vcpu, u32 *mask, u32 *match)
 {
-	switch (READ_ONCE(vcpu->direct)) {
-	case UMBRA_DIRECT_HOLES:
-		*mask = UMBRA_ACC_PRESENT | UMBRA_ACC_RSVD;
-		*match = 0;
-		break;
-	case UMBRA_DIRECT_USER:
+	u32 direct = READ_ONCE(vcpu->direct);
+
+	if (direct & UMBRA_DIRECT_USER) {
 		*mask = UMBRA_ACC_USER | UMBRA_ACC_RSVD;
 		*match = UMBRA_ACC_USER;
-		break;
-	default:
+	} else if (direct & UMBRA_DIRECT_HOLES) {
+		*mask = UMBRA_ACC_PRESENT | UMBRA_ACC_RSVD;
+		*match = 0;
+	} else {
 		/* No code matches. */
 		*mask = 0;
 		*match = UMBRA_ACC_PRESENT;

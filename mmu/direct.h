@@ -19,7 +19,9 @@
  *	a page is unsync: the guest may have granted more without invalidating
  *
  * With every page in sync INVLPG has nothing to bring in line, and only the CPU's
- * own translations to drop.
+ * own translations to drop. A page that is unsync and has no entry is in sync: that
+ * is how a guest that changes many entries, and invalidates each, is served. After
+ * a few INVLPGs in a row all entries of unsync pages are dropped, if they are few.
  *
  * A vCPU begins when it loads a root, which is in line then, and flushes, for its
  * TLB may hold what a leaf withheld before. A few leaves that withhold are dropped
@@ -38,6 +40,9 @@ extern bool umbra_direct_faults;
 
 /* @vcpu's root was loaded and is in line; flush_guest is set. mmu_lock for write. */
 void umbra_direct_begin(struct umbra_mmu_vcpu *vcpu);
+
+/* No unsync page below @vcpu's root has an entry. Context: mmu_lock for write. */
+void umbra_direct_invlpg(struct umbra_mmu_vcpu *vcpu);
 
 /* Pages have become unsync. Context: mmu_lock held for write. */
 void umbra_direct_unsync(struct umbra_mmu *mmu);

@@ -4,6 +4,7 @@
  */
 #include "direct.h"
 #include "leaf.h"
+#include "sync.h"
 #include "tlb.h"
 #include "walk.h"
 
@@ -128,7 +129,7 @@ void umbra_leaf_set(struct umbra_mmu_vcpu *vcpu, u64 *sptep, u64 spte,
 		umbra_direct_withhold(vcpu->mmu, sp, index);
 	sp->user |= !!(grant->access & WALK_ACC_USER);
 	umbra_rmap_add(vcpu, rmap, sptep);
-	sp->nr_present++;
+	umbra_sync_fills(vcpu->mmu, sp);
 	atomic64_inc(umbra_leaf_count(vcpu->mmu, sp->role.level));
 	WRITE_ONCE(*sptep, spte);
 }

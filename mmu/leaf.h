@@ -94,6 +94,7 @@ bool umbra_leaf_maps(const u64 *sptep, const struct umbra_grant *grant, kvm_pfn_
  * @sp: the table
  * @fresh: leave it to the CPU to mark the entries as used
  * @stopped: nothing more can be filled
+ * @changed: an entry was not as it was to be
  * @misses: lookups that found less than was asked for
  * @first: index of the first entry of the run
  * @nr: length of the run
@@ -105,6 +106,7 @@ struct umbra_fill {
 	struct umbra_shadow_page *sp;
 	bool fresh;
 	bool stopped;
+	bool changed;
 	unsigned int misses;
 	unsigned int first;
 	unsigned int nr;

@@ -34,6 +34,7 @@ void umbra_fill_init(struct umbra_fill *f, struct umbra_mmu_vcpu *vcpu,
 	f->vcpu = vcpu;
 	f->sp = sp;
 	f->fresh = false;
+	f->changed = false;
 	f->misses = 0;
 	f->nr = 0;
 	/* A page that is being taken back must not be mapped again. */

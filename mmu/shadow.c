@@ -99,6 +99,8 @@ void umbra_shadow_link(struct umbra_mmu_vcpu *vcpu, u64 *sptep, struct umbra_sha
 		umbra_shadow_drop_all(vcpu->mmu, &child->parents);
 	umbra_rmap_add(vcpu, &child->parents, sptep);
 	sp->nr_present++;
+	if (umbra_shadow_is_loose(child))
+		umbra_unsync_linked(vcpu->mmu, sptep);
 	/* A PDPTE has no rights and no flags. */
 	WRITE_ONCE(*sptep, sp->role.registers ? table | PT_PRESENT : umbra_spte_link(fmt, table));
 }

@@ -117,6 +117,9 @@ static inline bool umbra_role_has_table(union umbra_role role)
  * @user: level 1: it has had leaves that let users in
  * @holes: some entries say that the guest maps nothing, see direct.h
  * @unsync: the guest table is not tracked for this page
+ * @synced_turn: umbra_shadow.turn when it was last brought back
+ * @quick: how often in a row it was let go right after that
+ * @calm: how often in a row it was found unchanged while restless
  * @unsync_links: how many bits of @unsync_map are set
  * @unsync_map: links that lead to unsync pages, or have led there
  */
@@ -140,9 +143,18 @@ struct umbra_shadow_page {
 	bool user;
 	bool holes;
 	bool unsync;
+	unsigned int synced_turn;
+	u8 quick;
+	u8 calm;
 	unsigned int unsync_links;
 	DECLARE_BITMAP(unsync_map, TABLE_ENTRIES);
 };
+
+/* Is there anything, here or below, that may not be in line? */
+static inline bool umbra_shadow_is_loose(const struct umbra_shadow_page *sp)
+{
+	return (sp->unsync && sp->nr_present) || sp->unsync_links;
+}
 
 #define SHADOW_HASH_BITS	10
 #define INVALID_GFN		(~(gfn_t)0)
@@ -152,6 +164,7 @@ struct umbra_shadow_page {
  * @active: pages in use, most recently used first
  * @nr_pages: pages in use, including invalid roots
  * @limit: pages allowed before the oldest are zapped
+ * @turn: counts when pages are let go, and when they are brought back
  * @withholding: sum of their @withheld
  * @withholders: pages that have such leaves
  * @hash: buckets by gfn
@@ -160,6 +173,7 @@ struct umbra_shadow {
 	struct list_head active;
 	unsigned long nr_pages;
 	unsigned long limit;
+	unsigned int turn;
 	unsigned long withholding;
 	struct list_head withholders;
 	struct hlist_head hash[1 << SHADOW_HASH_BITS];

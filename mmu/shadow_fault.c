@@ -157,7 +157,7 @@ static int map_mmio(struct umbra_mmu_vcpu *vcpu, const struct umbra_walk *walk, 
 	if (sp->entry)
 		sp->entry[umbra_spte_index(sptep)] =
 			umbra_shadow_entry(walk->gfn, walk->pte_access, walk->dirty);
-	sp->nr_present++;
+	umbra_sync_fills(vcpu->mmu, sp);
 	sp->has_mmio = true;
 	WRITE_ONCE(*sptep, umbra_mmio_spte(gen, rights));
 	vcpu->stat.pf_mmio_spte_created++;
@@ -321,6 +321,7 @@ int umbra_mmu_shadow_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *faul
 	int result;
 
 	vcpu->stat.pf_taken++;
+	vcpu->invlpg_run = 0;
 	if (is_store(vcpu, fault)) {
 		umbra_fault_count(vcpu, UMBRA_FAULT_EMULATE);
 		return UMBRA_FAULT_EMULATE;

@@ -130,7 +130,7 @@ bool umbra_store_pays(struct umbra_mmu_vcpu *vcpu, gfn_t gfn)
 	struct umbra_shadow_page *sp, *next;
 
 	lockdep_assert_held_write(&vcpu->mmu->lock);
-	if (vcpu->direct != UMBRA_DIRECT_USER)
+	if (!(vcpu->direct & UMBRA_DIRECT_USER))
 		return false;
 	umbra_shadow_for_each_gfn(sp, next, vcpu->mmu->shadow, gfn) {
 		look_for_use(sp);

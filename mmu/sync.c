@@ -32,49 +32,11 @@
 #include "track.h"
 #include "walk.h"
 
-/* Bounds how long bringing them all back takes. */
-#define UNSYNC_MAX	512
+/* INVLPGs in a row after which leaves are dropped, and how many for each of them. */
+#define INVLPG_RUN	2
+#define INVLPG_DROPS	8
 
 static const struct umbra_format *const fmt = &umbra_format_shadow;
-
-/* A link to @sp that is marked already has the ways to it marked. */
-static void mark_links(struct umbra_shadow_page *sp)
-{
-	struct umbra_rmap_iter it;
-	u64 *sptep;
-
-	umbra_rmap_for_each(sptep, &it, &sp->parents) {
-		struct umbra_shadow_page *parent = umbra_spte_page(sptep);
-
-		if (__test_and_set_bit(umbra_spte_index(sptep), parent->unsync_map))
-			continue;
-		if (!parent->unsync_links++)
-			mark_links(parent);
-	}
-}
-
-bool umbra_unsync(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn)
-{
-	struct umbra_shadow_page *sp, *next;
-
-	lockdep_assert_held_write(&mmu->lock);
-	umbra_shadow_for_each_gfn(sp, next, mmu->shadow, gfn)
-		if (!sp->unsync && sp->role.level > 1)
-			return false;
-	if (mmu->stat.mmu_unsync >= UNSYNC_MAX)
-		return false;
-	umbra_shadow_for_each_gfn(sp, next, mmu->shadow, gfn) {
-		if (sp->unsync)
-			continue;
-		umbra_holes_forget(sp);
-		sp->unsync = true;
-		mmu->stat.mmu_unsync++;
-		mark_links(sp);
-		umbra_track_del(mmu, slot, gfn);
-	}
-	umbra_direct_unsync(mmu);
-	return true;
-}
 
 /* Take from @spte what @grant does not have. Rights are not added. */
 static u64 reduce(u64 spte, const struct umbra_grant *grant)
@@ -110,8 +72,10 @@ static bool adapt(struct umbra_fill *f, unsigned int index, const struct umbra_g
 	}
 	if (f->fresh)
 		new &= ~PT_ACCESSED;
-	if (new != READ_ONCE(sp->spt[index]) || was != entry)
-		umbra_leaf_replace(f->vcpu->mmu, &sp->spt[index], new, grant);
+	if (new == READ_ONCE(sp->spt[index]) && was == entry)
+		return true;
+	f->changed = true;
+	umbra_leaf_replace(f->vcpu->mmu, &sp->spt[index], new, grant);
 	return true;
 }
 
@@ -126,6 +90,7 @@ void umbra_sync_entry(struct umbra_fill *f, unsigned int index, u64 gpte, u64 re
 		if (granted && adapt(f, index, &grant))
 			return;
 		umbra_shadow_drop(f->vcpu->mmu, &sp->spt[index]);
+		f->changed = true;
 	}
 	if (granted)
 		umbra_fill_add(f, index, &grant);
@@ -160,7 +125,7 @@ static bool any_present(const struct umbra_shadow_page *sp, unsigned int first, 
 	return false;
 }
 
-static void sync_page(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp)
+static bool sync_page(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp)
 {
 	struct umbra_fill f UMBRA_SCRATCH;
 	unsigned int first;
@@ -169,6 +134,7 @@ static void sync_page(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp)
 	for (first = 0; first < TABLE_ENTRIES; first += FILL_RUN)
 		if (any_present(sp, first, FILL_RUN))
 			sync_entries(&f, first, FILL_RUN);
+	return f.changed;
 }
 
 /* Protect the guest's table again; it must not be read before the flush. */
@@ -176,39 +142,53 @@ static void begin_sync(struct umbra_mmu *mmu, struct umbra_shadow_page *sp,
 		       struct list_head *todo)
 {
 	sp->unsync = false;
+	sp->synced_turn = mmu->shadow->turn;
 	sp->writes = 0;
 	mmu->stat.mmu_unsync--;
 	umbra_track_begin(mmu, umbra_shadow_slot(mmu, sp->gfn), sp->gfn);
 	list_move_tail(&sp->link, todo);
 }
 
-/* Follow the marks, and take them away. */
-static void collect(struct umbra_mmu *mmu, struct umbra_shadow_page *sp, struct list_head *todo)
+/* Follow the marks, and take them away. Return: whether a table was protected. */
+static bool collect(struct umbra_mmu *mmu, struct umbra_shadow_page *sp, struct list_head *todo)
 {
+	bool protected = false;
 	unsigned int i;
 
-	if (sp->unsync)
-		begin_sync(mmu, sp, todo);
+	/* With no entries it is in line as it is. */
+	if (sp->unsync && sp->nr_present) {
+		protected = !umbra_unsync_stays(sp);
+		if (protected)
+			begin_sync(mmu, sp, todo);
+		else
+			list_move_tail(&sp->link, todo);
+	}
 	if (!sp->unsync_links)
-		return;
+		return protected;
 	for_each_set_bit(i, sp->unsync_map, TABLE_ENTRIES)
-		collect(mmu, umbra_spte_page(umbra_table_va(READ_ONCE(sp->spt[i]))), todo);
+		protected |= collect(mmu, umbra_spte_child(READ_ONCE(sp->spt[i])), todo);
 	bitmap_zero(sp->unsync_map, TABLE_ENTRIES);
 	sp->unsync_links = 0;
+	return protected;
 }
 
 void umbra_sync_tree(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp)
 {
 	struct umbra_mmu *mmu = vcpu->mmu;
 	LIST_HEAD(todo);
+	bool changed;
 
 	lockdep_assert_held_write(&mmu->lock);
-	if (!sp->unsync && !sp->unsync_links)
+	if (!umbra_shadow_is_loose(sp))
 		return;
-	collect(mmu, sp, &todo);
-	umbra_mmu_flush(mmu);
-	list_for_each_entry(sp, &todo, link)
-		sync_page(vcpu, sp);
+	mmu->shadow->turn++;
+	if (collect(mmu, sp, &todo))
+		umbra_mmu_flush(mmu);
+	list_for_each_entry(sp, &todo, link) {
+		changed = sync_page(vcpu, sp);
+		if (sp->unsync)
+			umbra_unsync_refreshed(sp, changed);
+	}
 	list_splice(&todo, &mmu->shadow->active);
 }
 
@@ -246,9 +226,14 @@ void umbra_mmu_invlpg(struct umbra_mmu_vcpu *vcpu, u64 gva)
 {
 	vcpu->stat.invlpg++;
 	/* With all in line there is nothing to do. */
-	if (vcpu->family != UMBRA_FAMILY_SHADOW || READ_ONCE(vcpu->direct) == UMBRA_DIRECT_USER)
+	if (vcpu->family != UMBRA_FAMILY_SHADOW || (READ_ONCE(vcpu->direct) & UMBRA_DIRECT_INVLPG))
 		return;
 	/* What replaces the entry may need it; if not, a fault will do. */
 	umbra_cache_topup(vcpu, UMBRA_FAMILY_SHADOW);
-	umbra_sync_gva(vcpu, gva);
+	write_lock(&vcpu->mmu->lock);
+	vcpu->invlpg_run++;
+	if (vcpu->invlpg_run < INVLPG_RUN ||
+	    !umbra_unsync_empty(vcpu, INVLPG_DROPS * vcpu->invlpg_run))
+		sync_gva(vcpu, gva);
+	write_unlock(&vcpu->mmu->lock);
 }

@@ -19,6 +19,35 @@
  */
 bool umbra_unsync(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn);
 
+/* The first entry of an unsync page is about to be there: it has to be found again. */
+void umbra_unsync_wake(struct umbra_mmu *mmu, struct umbra_shadow_page *sp);
+
+/* A leaf is about to be there: count it. Context: mmu_lock held for write. */
+static inline void umbra_sync_fills(struct umbra_mmu *mmu, struct umbra_shadow_page *sp)
+{
+	if (!sp->nr_present++ && sp->unsync)
+		umbra_unsync_wake(mmu, sp);
+}
+
+/* A link to an unsync page, or to one that leads to some, is about to be there. */
+void umbra_unsync_linked(struct umbra_mmu *mmu, u64 *sptep);
+
+/* Is it better to leave @sp unsync, and to bring only its entries in line? */
+bool umbra_unsync_stays(const struct umbra_shadow_page *sp);
+
+/* That was done, and has @changed any. Marks the ways to @sp. */
+void umbra_unsync_refreshed(struct umbra_shadow_page *sp, bool changed);
+
+/**
+ * umbra_unsync_empty() - drop the leaves of all unsync pages below the root
+ * @max: do nothing if there are more
+ *
+ * Pages that are unsync and have no entry are in line, whatever the guest does.
+ * Context: mmu_lock held for write.
+ * Return: whether all are empty.
+ */
+bool umbra_unsync_empty(struct umbra_mmu_vcpu *vcpu, unsigned int max);
+
 /**
  * umbra_sync_tree() - bring a page and all below it in line with the guest
  *

@@ -58,7 +58,7 @@ void vmx_apply_direct(struct vmx_vcpu *vmx)
 	if (vmx->family == UMBRA_FAMILY_SHADOW) {
 		umbra_mmu_direct_faults(mv, &mask, &match);
 		/* INVPCID goes with it, and the CPU runs without PCID. */
-		if (vmx->direct == UMBRA_DIRECT_USER && !(mv->state.cr4 & X86_CR4_PCIDE))
+		if ((vmx->direct & UMBRA_DIRECT_INVLPG) && !(mv->state.cr4 & X86_CR4_PCIDE))
 			vmx_cpu_ctl_clear(vmx, CPU_BASED_INVLPG_EXITING);
 		else
 			vmx_cpu_ctl_set(vmx, CPU_BASED_INVLPG_EXITING);

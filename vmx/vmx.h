@@ -188,7 +188,7 @@ struct vmx_vcpu {
 	u64 *pml;
 	bool pml_on;
 	enum umbra_family family;
-	enum umbra_direct direct;
+	u32 direct;
 	hpa_t loaded_root;
 	bool await_legal;
 	u32 stay_timer;

@@ -35,15 +35,17 @@ enum umbra_family {
 
 /**
  * enum umbra_direct - what a guest may do without an exit in the shadow family
- * @UMBRA_DIRECT_NONE: every #PF exits, and INVLPG
+ * @UMBRA_DIRECT_NONE: nothing: every #PF exits, and INVLPG
  * @UMBRA_DIRECT_HOLES: a #PF goes to the guest when it says *not present*
  * @UMBRA_DIRECT_USER: a #PF goes to the guest when a user access met no reserved
- *	bit, and INVLPG need not exit
+ *	bit
+ * @UMBRA_DIRECT_INVLPG: INVLPG need not exit
  */
 enum umbra_direct {
-	UMBRA_DIRECT_NONE,
-	UMBRA_DIRECT_HOLES,
-	UMBRA_DIRECT_USER,
+	UMBRA_DIRECT_NONE = 0,
+	UMBRA_DIRECT_HOLES = BIT(0),
+	UMBRA_DIRECT_USER = BIT(1),
+	UMBRA_DIRECT_INVLPG = BIT(2),
 };
 
 /* The VM's policy, values of UMBRA_PAGING_* in the user-space ABI. */
@@ -257,6 +259,7 @@ struct umbra_recall {
  * @direct: what need not exit in FAMILY_SHADOW. Others may lower it, with
  *	mmu_lock held for write, and then kick; vmx/ looks at it before entry, after
  *	it has said that it is in guest mode
+ * @invlpg_run: how many INVLPGs have exited since the last page fault
  * @direct_wait: root loads until leaves are dropped again for the sake of @direct
  * @direct_penalty: how long to wait when that was for nothing
  * @tlb_gen: generation of the VM's flush debts that this vCPU has flushed
@@ -287,7 +290,8 @@ struct umbra_mmu_vcpu {
 	struct umbra_paging_state state;
 	enum umbra_family family;
 	hpa_t root;
-	enum umbra_direct direct;
+	u32 direct;
+	unsigned int invlpg_run;
 	unsigned int direct_wait;
 	unsigned int direct_penalty;
 	u64 tlb_gen;

@@ -618,7 +618,7 @@ static void state_changed(struct cpu *cpu)
 static bool invlpg_directly(struct cpu *cpu, unsigned int gva_nr)
 {
 	if (!cpu->in_guest || cpu->v.family != UMBRA_FAMILY_SHADOW ||
-	    cpu->direct != UMBRA_DIRECT_USER || cpu->v.state.cr4 & X86_CR4_PCIDE)
+	    !(cpu->direct & UMBRA_DIRECT_INVLPG) || cpu->v.state.cr4 & X86_CR4_PCIDE)
 		return false;
 	cpu->flushed_gva[gva_nr] = ++now;
 	cpu_flush_gva(cpu, gva_nr);

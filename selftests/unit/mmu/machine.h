@@ -187,7 +187,7 @@ struct cpu {
 	u64 flushed_pcid[NR_PCIDS];
 	u64 flushed_gva[NR_GVAS];
 	/* What the controls say may happen without an exit. */
-	enum umbra_direct direct;
+	u32 direct;
 	u32 direct_mask, direct_match;
 
 	struct { u64 since; u64 cr3; u64 pdpte[4]; } root[NR_ROOTS];

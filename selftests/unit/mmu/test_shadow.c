@@ -222,9 +222,68 @@ static void scene_unsync(void)
 	works(0x2000, UMBRA_ACC_WRITE);
 	set_entry(4, 1, 25 << 12 | PTE);
 	emulated_write(0x3010, 4 << 12 | PTE);
-	ok(reads(0x401000, 25) && !mmu->stat.mmu_unsync,
-	   "and a new link to the table");
+	ok(reads(0x401000, 25), "and a new link to the table");
 	vm_destroy("unsync");
+}
+
+/* Tables that go out of sync again and again are not protected each time. */
+static void scene_restless(void)
+{
+	unsigned int i, good = 0;
+
+	vm_create(UMBRA_POLICY_SHADOW);
+	long_mode();
+	set_entry(3, 0, 4 << 12 | PTE);
+	set_entry(4, 0, 20 << 12 | PTE);
+	set_entry(4, 2, 4 << 12 | PTE);		/* the table itself */
+	for (i = 0; i < 4; i++) {
+		works(0x2000, UMBRA_ACC_WRITE);
+		set_entry(4, 0, (21 + i) << 12 | PTE);
+		guest_set_cr3(cpu, 1 << 12, false);
+		good += reads(0, 21 + i);
+	}
+	ok(good == 4 && mmu->stat.mmu_unsync == 1, "a table that is let go each time stays so");
+	ok(!(cpu->v.direct & UMBRA_DIRECT_INVLPG), "INVLPG exits");
+	set_entry(4, 0, 30 << 12 | PTE);
+	set_entry(3, 1, 4 << 12 | PTE);
+	emulated_write(0x3010, 4 << 12 | PTE);
+	ok(reads(0x400000, 30), "a new link to it brings it in line");
+	set_entry(4, 0, 31 << 12 | PTE);
+	guest_invlpg(cpu, 0);
+	ok(reads(0, 31), "and INVLPG");
+	for (i = 0; i < 9; i++)
+		guest_set_cr3(cpu, 1 << 12, false);
+	ok(!mmu->stat.mmu_unsync, "until it is left alone");
+	vm_destroy("restless");
+}
+
+/* Many INVLPGs in a row need no exits, nor does the next access miss anything. */
+static void scene_invlpg_run(void)
+{
+	u64 exits;
+
+	vm_create(UMBRA_POLICY_SHADOW);
+	long_mode();
+	set_entry(3, 0, 4 << 12 | PTE);
+	set_entry(4, 0, 20 << 12 | PTE);
+	set_entry(4, 1, 21 << 12 | PTE);
+	set_entry(4, 2, 4 << 12 | PTE);
+	ok(reads(0, 20) && reads(0x1000, 21) && works(0x2000, UMBRA_ACC_WRITE) &&
+	   mmu->stat.mmu_unsync == 1, "a table out of sync");
+	guest_invlpg(cpu, 3);
+	guest_invlpg(cpu, 4);
+	exits = cpu->v.stat.invlpg;
+	set_entry(4, 0, 22 << 12 | PTE);
+	guest_invlpg(cpu, 0);
+	guest_invlpg(cpu, 1);
+	ok(exits == 2 && cpu->v.stat.invlpg == exits, "INVLPG exits twice");
+	ok(reads(0, 22) && mmu->stat.mmu_unsync == 1, "what was changed is found");
+	set_entry(4, 0, 23 << 12 | PTE);
+	guest_invlpg(cpu, 0);
+	ok(cpu->v.stat.invlpg == exits + 1 && reads(0, 23), "and INVLPG exits again");
+	guest_set_cr3(cpu, 1 << 12, false);
+	ok(!mmu->stat.mmu_unsync, "CR3 puts an end to it");
+	vm_destroy("invlpg");
 }
 
 /* Device memory may be replaced without a word from the notifier. */
@@ -423,6 +482,8 @@ int main(void)
 	scene_limit();
 	scene_tracking();
 	scene_unsync();
+	scene_restless();
+	scene_invlpg_run();
 	scene_silent_replacement();
 	scene_pae();
 	scene_legacy();

@@ -23,6 +23,7 @@
 #include "../../../mmu/direct.h"
 #include "entries.h"
 #include "machine.h"
+#include "../../../mmu/sync.h"
 #include "shim.h"
 
 #define STEPS_PER_VM	40000u
@@ -254,6 +255,57 @@ static void step_fill(struct cpu *cpu)
 
 		edit_to(cpu, (target << 12) + len * i, entry);
 	}
+}
+
+/* The guest has written to a table, which is let go if it can be. */
+static void let_go(struct cpu *cpu, u64 gpa)
+{
+	struct umbra_mmu *m = &machine.mmu;
+	int idx = srcu_read_lock(&m->srcu);
+	struct umbra_memslot *slot;
+
+	if (gfn_to_page(gpa >> 12, false, &slot) >= 0 && slot->track &&
+	    slot->track[(gpa >> 12) - slot->base_gfn]) {
+		cpu_exit(cpu);
+		write_lock(&m->lock);
+		umbra_unsync(m, slot, gpa >> 12);
+		write_unlock(&m->lock);
+	}
+	srcu_read_unlock(&m->srcu, idx);
+}
+
+/*
+ * As a guest that patches its code: it writes to one table between any two flushes,
+ * or invalidates many pages in a row, and uses what the table maps.
+ */
+static void step_patch(struct cpu *cpu)
+{
+	struct umbra_paging_state *s = &cpu->v.state;
+	struct ref_cpu ref = cpu_reference(cpu);
+	struct ref_access ra = {};
+	struct guest_access a;
+	struct ref_result r;
+	unsigned int i, cpl;
+
+	next_access(cpu, &a);
+	cpl = s->cpl;
+	if (!(s->cr0 & X86_CR0_PG))
+		return;
+	ra.gva = gva_of(cpu, guest_gva_nr(cpu, a.gva_nr));
+	reference_walk(&ref, &ra, read_now, NULL, &r);
+	for (i = 2 + rnd(9); i && r.nr; i--) {
+		guest_access(cpu, &a);
+		let_go(cpu, r.entry[r.nr - 1].gpa);
+		edit(cpu, r.entry[r.nr - 1].gpa);
+		if (chance(40))
+			one_access(cpu);
+		for (unsigned int n = rnd(4); n && chance(40); n--)
+			guest_invlpg(cpu, n > 1 ? rnd(NR_GVAS) : a.gva_nr);
+		if (chance(60))
+			guest_flush_all(cpu);
+		s->cpl = cpl;
+	}
+	guest_access(cpu, &a);
 }
 
 /* Another CPU changes an entry that the fault in progress goes through. */
@@ -556,8 +608,10 @@ static void step(void)
 		flush_history();
 	shim_fail_percent = chance(1) ? 30 : 0;
 	in_step = true;
-	if (kind < 950) {
+	if (kind < 945) {
 		step_cpu(cpu);
+	} else if (kind < 950) {
+		step_patch(cpu);
 	} else if (kind < 985) {
 		step_host();
 	} else if (kind < 996) {

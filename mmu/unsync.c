@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Letting go of tables of level 1, see sync.h.
+ *
+ * The links on the ways down to a page that is unsync are marked as long as it has
+ * entries. Without any it says nothing that could be wrong: it is in line, and
+ * nobody has to find it before it gets the next one.
+ *
+ * A guest that writes to one table between any two flushes, as Linux does when it
+ * patches its code, would have it protected and let go each time. Such a page is
+ * restless: it stays unsync, and what the guest may rely on after a flush is read
+ * without protecting the table. What is read then is not older than the flush.
+ */
+#include <linux/moduleparam.h>
+#include "direct.h"
+#include "sync.h"
+#include "track.h"
+
+static bool restless_tables = true;
+module_param(restless_tables, bool, 0644);
+MODULE_PARM_DESC(restless_tables,
+		 "Shadow paging: no write protection for tables that are written after each flush (default: Y)");
+
+/* Bounds how long bringing them all back takes. */
+#define UNSYNC_MAX	512
+
+/* A page that was let go right after it was brought back, so often, is restless. */
+#define QUICK_MAX	3
+
+/* One that was found unchanged so often is no longer. */
+#define CALM_MAX	8
+
+static const struct umbra_format *const fmt = &umbra_format_shadow;
+
+static void mark_links(struct umbra_shadow_page *sp);
+
+/* A link that is marked already has the ways to it marked. */
+static void mark_link(u64 *sptep)
+{
+	struct umbra_shadow_page *parent = umbra_spte_page(sptep);
+
+	if (__test_and_set_bit(umbra_spte_index(sptep), parent->unsync_map))
+		return;
+	if (!parent->unsync_links++)
+		mark_links(parent);
+}
+
+static void mark_links(struct umbra_shadow_page *sp)
+{
+	struct umbra_rmap_iter it;
+	u64 *sptep;
+
+	umbra_rmap_for_each(sptep, &it, &sp->parents)
+		mark_link(sptep);
+}
+
+bool umbra_unsync(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn)
+{
+	struct umbra_shadow_page *sp, *next;
+
+	lockdep_assert_held_write(&mmu->lock);
+	umbra_shadow_for_each_gfn(sp, next, mmu->shadow, gfn)
+		if (!sp->unsync && sp->role.level > 1)
+			return false;
+	if (mmu->stat.mmu_unsync >= UNSYNC_MAX)
+		return false;
+	mmu->shadow->turn++;
+	umbra_shadow_for_each_gfn(sp, next, mmu->shadow, gfn) {
+		if (sp->unsync)
+			continue;
+		umbra_holes_forget(sp);
+		sp->unsync = true;
+		mmu->stat.mmu_unsync++;
+		if (sp->synced_turn + 1 != mmu->shadow->turn)
+			sp->quick = 0;
+		else if (sp->quick < QUICK_MAX)
+			sp->quick++;
+		if (sp->nr_present)
+			mark_links(sp);
+		umbra_track_del(mmu, slot, gfn);
+	}
+	umbra_direct_unsync(mmu);
+	return true;
+}
+
+void umbra_unsync_linked(struct umbra_mmu *mmu, u64 *sptep)
+{
+	lockdep_assert_held_write(&mmu->lock);
+	mark_link(sptep);
+	umbra_direct_unsync(mmu);
+}
+
+bool umbra_unsync_stays(const struct umbra_shadow_page *sp)
+{
+	return READ_ONCE(restless_tables) && sp->quick == QUICK_MAX;
+}
+
+void umbra_unsync_refreshed(struct umbra_shadow_page *sp, bool changed)
+{
+	sp->calm = changed ? 0 : sp->calm + 1;
+	if (sp->calm == CALM_MAX) {
+		sp->calm = 0;
+		sp->quick = 0;
+	}
+	if (sp->nr_present)
+		mark_links(sp);
+}
+
+void umbra_unsync_wake(struct umbra_mmu *mmu, struct umbra_shadow_page *sp)
+{
+	lockdep_assert_held_write(&mmu->lock);
+	mark_links(sp);
+	umbra_direct_unsync(mmu);
+}
+
+/* Entries of the unsync pages below, or more than @max. */
+static unsigned int count(const struct umbra_shadow_page *sp, unsigned int max)
+{
+	unsigned int i, n = sp->unsync ? sp->nr_present : 0;
+
+	if (!sp->unsync_links)
+		return n;
+	for_each_set_bit(i, sp->unsync_map, TABLE_ENTRIES) {
+		if (n > max)
+			break;
+		n += count(umbra_spte_child(READ_ONCE(sp->spt[i])), max - n);
+	}
+	return n;
+}
+
+static void empty(struct umbra_mmu *mmu, struct umbra_shadow_page *sp)
+{
+	unsigned int i;
+
+	for (i = 0; sp->unsync && i < TABLE_ENTRIES && sp->nr_present; i++)
+		if (umbra_spte_present(fmt, READ_ONCE(sp->spt[i])))
+			umbra_shadow_drop(mmu, &sp->spt[i]);
+	if (!sp->unsync_links)
+		return;
+	for_each_set_bit(i, sp->unsync_map, TABLE_ENTRIES)
+		empty(mmu, umbra_spte_child(READ_ONCE(sp->spt[i])));
+	bitmap_zero(sp->unsync_map, TABLE_ENTRIES);
+	sp->unsync_links = 0;
+}
+
+bool umbra_unsync_empty(struct umbra_mmu_vcpu *vcpu, unsigned int max)
+{
+	struct umbra_shadow_page *sp = vcpu->shadow_root;
+
+	lockdep_assert_held_write(&vcpu->mmu->lock);
+	if (!sp || sp->role.invalid || sp->role.registers || count(sp, max) > max)
+		return false;
+	empty(vcpu->mmu, sp);
+	umbra_direct_invlpg(vcpu);
+	return true;
+}
