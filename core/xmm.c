@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * XMM registers for the emulator. While a vCPU runs its thread has the guest's
- * FPU state in the CPU, or saved with TIF_NEED_FPU_LOAD set.
+ * XMM and YMM registers for the emulator. While a vCPU runs its thread has the
+ * guest's FPU state in the CPU, or saved with TIF_NEED_FPU_LOAD set.
  */
+#include <asm/cpufeature.h>
 #include <asm/fpu/api.h>
 #include <asm/processor-flags.h>
 #include <asm/trapnr.h>
@@ -12,118 +13,61 @@
 #include "xmm.h"
 
 struct xmm {
-	u64 half[2];
+	u64 part[2];
 };
 
-#define STORE(n)	"movdqu %%xmm" #n ", %0"
-#define LOAD(n)		"movdqu %0, %%xmm" #n
+struct ymm {
+	u64 part[4];
+};
 
-static void store(unsigned int reg, struct xmm *xmm)
+/* The number of a register is part of the instruction. */
+#define STORE(n, size, insn, value) do {					\
+	if (reg == (n))								\
+		asm volatile(insn " %%" #size "mm" #n ", %0" : "=m" (value));	\
+} while (0)
+
+#define LOAD(n, size, insn, value) do {						\
+	if (reg == (n))								\
+		asm volatile(insn " %0, %%" #size "mm" #n : : "m" (value));	\
+} while (0)
+
+#define EACH(move, size, insn, value) do {					\
+	move(0, size, insn, value);						\
+	move(1, size, insn, value);						\
+	move(2, size, insn, value);						\
+	move(3, size, insn, value);						\
+	move(4, size, insn, value);						\
+	move(5, size, insn, value);						\
+	move(6, size, insn, value);						\
+	move(7, size, insn, value);						\
+	move(8, size, insn, value);						\
+	move(9, size, insn, value);						\
+	move(10, size, insn, value);						\
+	move(11, size, insn, value);						\
+	move(12, size, insn, value);						\
+	move(13, size, insn, value);						\
+	move(14, size, insn, value);						\
+	move(15, size, insn, value);						\
+} while (0)
+
+static void store_xmm(unsigned int reg, struct xmm *xmm)
 {
-	switch (reg) {
-	case 0:
-		asm volatile(STORE(0) : "=m" (*xmm));
-		break;
-	case 1:
-		asm volatile(STORE(1) : "=m" (*xmm));
-		break;
-	case 2:
-		asm volatile(STORE(2) : "=m" (*xmm));
-		break;
-	case 3:
-		asm volatile(STORE(3) : "=m" (*xmm));
-		break;
-	case 4:
-		asm volatile(STORE(4) : "=m" (*xmm));
-		break;
-	case 5:
-		asm volatile(STORE(5) : "=m" (*xmm));
-		break;
-	case 6:
-		asm volatile(STORE(6) : "=m" (*xmm));
-		break;
-	case 7:
-		asm volatile(STORE(7) : "=m" (*xmm));
-		break;
-	case 8:
-		asm volatile(STORE(8) : "=m" (*xmm));
-		break;
-	case 9:
-		asm volatile(STORE(9) : "=m" (*xmm));
-		break;
-	case 10:
-		asm volatile(STORE(10) : "=m" (*xmm));
-		break;
-	case 11:
-		asm volatile(STORE(11) : "=m" (*xmm));
-		break;
-	case 12:
-		asm volatile(STORE(12) : "=m" (*xmm));
-		break;
-	case 13:
-		asm volatile(STORE(13) : "=m" (*xmm));
-		break;
-	case 14:
-		asm volatile(STORE(14) : "=m" (*xmm));
-		break;
-	case 15:
-		asm volatile(STORE(15) : "=m" (*xmm));
-		break;
-	}
+	EACH(STORE, x, "movdqu", *xmm);
 }
 
-static void load(unsigned int reg, const struct xmm *xmm)
+static void load_xmm(unsigned int reg, const struct xmm *xmm)
 {
-	switch (reg) {
-	case 0:
-		asm volatile(LOAD(0) : : "m" (*xmm));
-		break;
-	case 1:
-		asm volatile(LOAD(1) : : "m" (*xmm));
-		break;
-	case 2:
-		asm volatile(LOAD(2) : : "m" (*xmm));
-		break;
-	case 3:
-		asm volatile(LOAD(3) : : "m" (*xmm));
-		break;
-	case 4:
-		asm volatile(LOAD(4) : : "m" (*xmm));
-		break;
-	case 5:
-		asm volatile(LOAD(5) : : "m" (*xmm));
-		break;
-	case 6:
-		asm volatile(LOAD(6) : : "m" (*xmm));
-		break;
-	case 7:
-		asm volatile(LOAD(7) : : "m" (*xmm));
-		break;
-	case 8:
-		asm volatile(LOAD(8) : : "m" (*xmm));
-		break;
-	case 9:
-		asm volatile(LOAD(9) : : "m" (*xmm));
-		break;
-	case 10:
-		asm volatile(LOAD(10) : : "m" (*xmm));
-		break;
-	case 11:
-		asm volatile(LOAD(11) : : "m" (*xmm));
-		break;
-	case 12:
-		asm volatile(LOAD(12) : : "m" (*xmm));
-		break;
-	case 13:
-		asm volatile(LOAD(13) : : "m" (*xmm));
-		break;
-	case 14:
-		asm volatile(LOAD(14) : : "m" (*xmm));
-		break;
-	case 15:
-		asm volatile(LOAD(15) : : "m" (*xmm));
-		break;
-	}
+	EACH(LOAD, x, "movdqu", *xmm);
+}
+
+static void store_ymm(unsigned int reg, struct ymm *ymm)
+{
+	EACH(STORE, y, "vmovdqu", *ymm);
+}
+
+static void load_ymm(unsigned int reg, const struct ymm *ymm)
+{
+	EACH(LOAD, y, "vmovdqu", *ymm);
 }
 
 static void state_lock(void)
@@ -133,16 +77,26 @@ static void state_lock(void)
 		switch_fpu_return();
 }
 
-/* May the guest use SSE now? */
-static enum umbra_emu_access allowed(struct umbra_emu *emu)
+/* Is SSE on for the guest now, or with @vex AVX? */
+static bool is_on(const struct umbra_vcpu *vcpu, bool vex)
 {
-	const struct umbra_paging_state *s =
-		&container_of(emu, struct umbra_vcpu, emu)->mmu.state;
+	const struct umbra_paging_state *s = &vcpu->mmu.state;
+
+	/* The instruction has faulted in the guest, so XCR0 allows it. */
+	if (vex)
+		return (s->cr4 & X86_CR4_OSXSAVE) && boot_cpu_has(X86_FEATURE_AVX);
+	return !(s->cr0 & X86_CR0_EM) && (s->cr4 & X86_CR4_OSFXSR);
+}
+
+/* May the guest use it? */
+static enum umbra_emu_access allowed(struct umbra_emu *emu, bool vex)
+{
+	const struct umbra_vcpu *vcpu = container_of(emu, struct umbra_vcpu, emu);
 	u8 vector;
 
-	if ((s->cr0 & X86_CR0_EM) || !(s->cr4 & X86_CR4_OSFXSR))
+	if (!is_on(vcpu, vex))
 		vector = X86_TRAP_UD;
-	else if (s->cr0 & X86_CR0_TS)
+	else if (vcpu->mmu.state.cr0 & X86_CR0_TS)
 		vector = X86_TRAP_NM;
 	else
 		return UMBRA_EMU_ACC_OK;
@@ -150,26 +104,33 @@ static enum umbra_emu_access allowed(struct umbra_emu *emu)
 	return UMBRA_EMU_ACC_FAULT;
 }
 
-enum umbra_emu_access umbra_xmm_read(struct umbra_emu *emu, unsigned int reg, void *buf)
+enum umbra_emu_access umbra_xmm_read(struct umbra_emu *emu, unsigned int reg, void *buf, bool vex)
 {
-	enum umbra_emu_access access = allowed(emu);
+	enum umbra_emu_access access = allowed(emu, vex);
 
 	if (access != UMBRA_EMU_ACC_OK)
 		return access;
 	state_lock();
-	store(reg, buf);
+	if (vex)
+		store_ymm(reg, buf);
+	else
+		store_xmm(reg, buf);
 	fpregs_unlock();
 	return access;
 }
 
-enum umbra_emu_access umbra_xmm_write(struct umbra_emu *emu, unsigned int reg, const void *buf)
+enum umbra_emu_access umbra_xmm_write(struct umbra_emu *emu, unsigned int reg, const void *buf,
+				      bool vex)
 {
-	enum umbra_emu_access access = allowed(emu);
+	enum umbra_emu_access access = allowed(emu, vex);
 
 	if (access != UMBRA_EMU_ACC_OK || !buf)
 		return access;
 	state_lock();
-	load(reg, buf);
+	if (vex)
+		load_ymm(reg, buf);
+	else
+		load_xmm(reg, buf);
 	fpregs_unlock();
 	return access;
 }

@@ -5,7 +5,9 @@
 
 #include <umbra/emulate.h>
 
-enum umbra_emu_access umbra_xmm_read(struct umbra_emu *emu, unsigned int reg, void *buf);
-enum umbra_emu_access umbra_xmm_write(struct umbra_emu *emu, unsigned int reg, const void *buf);
+enum umbra_emu_access umbra_xmm_read(struct umbra_emu *emu, unsigned int reg, void *buf,
+				     bool vex);
+enum umbra_emu_access umbra_xmm_write(struct umbra_emu *emu, unsigned int reg, const void *buf,
+				      bool vex);
 
 #endif /* _UMBRA_CORE_XMM_H */

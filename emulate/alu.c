@@ -38,7 +38,12 @@ static bool parity_even(u8 byte)
 	return !(byte & 1);
 }
 
-static u64 result_flags(u64 result, unsigned int size)
+/**
+ * emu_result_flags() - PF, ZF and SF of a result
+ * @result: zero-extended from @size
+ * @size: 1 to 8 bytes
+ */
+u64 emu_result_flags(u64 result, unsigned int size)
 {
 	u64 flags = 0;
 
@@ -95,6 +100,22 @@ static struct sum arithmetic(enum emu_op op, u64 dst, u64 src, unsigned int size
 }
 
 /**
+ * emu_condition() - is the condition true that an opcode names in its low 4 bits?
+ * @opcode: of SETcc or CMOVcc
+ * @rflags: flags
+ */
+bool emu_condition(u8 opcode, u64 rflags)
+{
+	bool less = !(rflags & EMU_SF) != !(rflags & EMU_OF);
+	const bool conditions[8] = {
+		rflags & EMU_OF, rflags & EMU_CF, rflags & EMU_ZF, rflags & (EMU_CF | EMU_ZF),
+		rflags & EMU_SF, rflags & EMU_PF, less, less || (rflags & EMU_ZF),
+	};
+
+	return conditions[opcode >> 1 & 7] != (opcode & 1);
+}
+
+/**
  * emu_alu() - compute one operation
  * @op: OP_ADD to OP_NEG, OP_XADD, or OP_BT to OP_BTC
  * @dst: destination, zero-extended from @size
@@ -128,7 +149,7 @@ u64 emu_alu(enum emu_op op, u64 dst, u64 src, unsigned int size, u64 *rflags)
 		sum = arithmetic(op, dst, src, size, *rflags & EMU_CF);
 		flags |= (dst ^ src ^ sum.result) & EMU_AF;
 	}
-	flags |= result_flags(sum.result, size);
+	flags |= emu_result_flags(sum.result, size);
 	if (sum.carry)
 		flags |= EMU_CF;
 	if (sum.overflow)

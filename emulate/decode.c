@@ -3,6 +3,7 @@
  * Instruction bytes to struct umbra_emu_insn.
  *
  *	prefixes  [REX]  [0F [38]]  opcode  [ModRM [SIB]]  [disp | moffs]  [imm]
+ *	VEX  opcode  ModRM [SIB]  [disp]
  *
  * Bytes are fetched as they are needed: first up to the end of the page, the
  * next page only when the instruction really reaches into it.
@@ -126,6 +127,72 @@ static bool legacy_prefix(struct umbra_emu *emu, u8 byte)
 	return false;
 }
 
+/* C4 and C5 are LES and LDS in 32-bit code when what follows is an address. */
+static bool is_vex(struct umbra_emu *emu, u8 byte, u8 next)
+{
+	if (byte != 0xc4 && byte != 0xc5)
+		return false;
+	if (emu->mode == UMBRA_EMU_LONG64)
+		return true;
+	return (emu->mode == UMBRA_EMU_PROT16 || emu->mode == UMBRA_EMU_PROT32) &&
+	       next >> 6 == 3;
+}
+
+/*
+ *	C5  R vvvv L pp
+ *	C4  R X B mmmmm  W vvvv L pp	R, X, B and vvvv inverted
+ */
+static enum umbra_emu_result decode_vex(struct umbra_emu *emu, u8 byte, u8 first)
+{
+	static const u8 implied[4] = { 0, EMU_PFX_OPSIZE, EMU_PFX_REP, EMU_PFX_REPNE };
+	const u8 forbidden = EMU_PFX_OPSIZE | EMU_PFX_LOCK | EMU_PFX_ANY_REP;
+	struct umbra_emu_insn *insn = &emu->insn;
+	enum umbra_emu_result ret = UMBRA_EMU_DONE;
+	u64 last = first;
+	u8 rex = ~first >> 5 & EMU_REX_R;
+
+	if ((insn->prefixes & forbidden) || insn->rex)
+		return emu_fault(emu, EMU_VECTOR_UD, false);
+	insn->vex = true;
+	insn->map = 1;
+	if (byte == 0xc4) {
+		insn->map = first & 31;
+		rex = ~first >> 5 & (EMU_REX_R | EMU_REX_X | EMU_REX_B);
+		ret = take(emu, 1, &last);
+		rex |= last >> 4 & EMU_REX_W;
+	}
+	if (emu->mode == UMBRA_EMU_LONG64)
+		insn->rex = rex;
+	insn->vvvv = ~last >> 3 & (emu->mode == UMBRA_EMU_LONG64 ? 15 : 7);
+	insn->wide = last & 4;
+	insn->prefixes |= implied[last & 3];
+	return ret;
+}
+
+static enum umbra_emu_result decode_map(struct umbra_emu *emu, u64 *byte)
+{
+	struct umbra_emu_insn *insn = &emu->insn;
+	enum umbra_emu_result ret;
+	u8 escape = *byte;
+
+	if (escape != 0x0f && escape != 0xc4 && escape != 0xc5)
+		return UMBRA_EMU_DONE;
+	ret = take(emu, 1, byte);
+	if (ret)
+		return ret;
+	if (escape == 0x0f) {
+		insn->map = 1;
+		if (*byte != 0x38)
+			return UMBRA_EMU_DONE;
+		insn->map = 2;
+	} else if (is_vex(emu, escape, *byte)) {
+		ret = decode_vex(emu, escape, *byte);
+	} else {
+		return UMBRA_EMU_UNKNOWN;
+	}
+	return ret ? ret : take(emu, 1, byte);
+}
+
 /* Prefixes and opcode; a REX prefix counts only right before the opcode. */
 static enum umbra_emu_result decode_opcode(struct umbra_emu *emu)
 {
@@ -144,14 +211,7 @@ static enum umbra_emu_result decode_opcode(struct umbra_emu *emu)
 		else
 			break;
 	}
-	if (byte == 0x0f) {
-		insn->map = 1;
-		ret = take(emu, 1, &byte);
-		if (!ret && byte == 0x38) {
-			insn->map = 2;
-			ret = take(emu, 1, &byte);
-		}
-	}
+	ret = decode_map(emu, &byte);
 	insn->opcode = byte;
 	return ret;
 }
@@ -258,13 +318,24 @@ static enum umbra_emu_result decode_immediate(struct umbra_emu *emu)
 {
 	struct umbra_emu_insn *insn = &emu->insn;
 
-	if (insn->src == KIND_IMM8)
+	if (insn->src == KIND_IMM8 || (insn->flags & EMU_F_IMM8))
 		return take_signed(emu, 1, &insn->imm);
-	if (insn->src == KIND_IMM)
+	if (insn->src == KIND_IMM || (insn->flags & EMU_F_IMM))
 		return take_signed(emu, min_t(u8, insn->opsize, 4), &insn->imm);
 	if (insn->src == KIND_MOFFS || insn->dst == KIND_MOFFS)
 		return take(emu, insn->adsize, &insn->disp);
 	return UMBRA_EMU_DONE;
+}
+
+/* The stack and near branches are 64 bits wide without a prefix. */
+static void decode_stack_size(struct umbra_emu *emu)
+{
+	struct umbra_emu_insn *insn = &emu->insn;
+
+	if (emu->mode != UMBRA_EMU_LONG64)
+		return;
+	if ((insn->flags & EMU_F_NEAR) || ((insn->flags & EMU_F_STACK) && insn->opsize == 4))
+		insn->opsize = 8;
 }
 
 /* Encodings that are known to be invalid. */
@@ -273,6 +344,9 @@ static bool is_undefined(const struct umbra_emu_insn *insn)
 	bool memory = emu_has_memory(insn);
 
 	if ((insn->flags & EMU_F_MEMONLY) && !memory)
+		return true;
+	if (insn->vex && ((insn->vvvv && !(insn->flags & EMU_F_VVVV)) ||
+			  (insn->wide && (insn->flags & EMU_F_NARROW))))
 		return true;
 	if (!(insn->prefixes & EMU_PFX_LOCK))
 		return false;
@@ -307,6 +381,7 @@ enum umbra_emu_result emu_decode(struct umbra_emu *emu)
 			return ret;
 		if (!emu_opcode_group(insn))
 			return UMBRA_EMU_UNKNOWN;
+		decode_stack_size(emu);
 	}
 	ret = decode_immediate(emu);
 	if (ret)

@@ -6,7 +6,9 @@
  *	decode.c    bytes to struct umbra_emu_insn   execute.c  ordinary instructions
  *	operand.c   registers, addresses, segments   string.c   MOVS STOS LODS SCAS CMPS
  *	memory.c    spans of guest memory         pio.c      INS OUTS
- *	emulate.c   the public entry points       sse.c      XMM loads and stores
+ *	emulate.c   the public entry points       sse.c      XMM and YMM loads and stores
+ *	shift.c     shifts and rotations          muldiv.c   MUL IMUL DIV IDIV
+ *	stack.c     PUSH POP CALL JMP by memory
  *
  * Functions return enum umbra_emu_result; UMBRA_EMU_DONE (0) means "go on".
  */
@@ -27,6 +29,7 @@
 #define EMU_MAX_RACES		16
 #define EMU_PAGE_SIZE		4096u
 
+#define EMU_VECTOR_DE		0
 #define EMU_VECTOR_UD		6
 #define EMU_VECTOR_SS		12
 #define EMU_VECTOR_GP		13
@@ -66,8 +69,17 @@ enum emu_op {
 	OP_BT, OP_BTS, OP_BTR, OP_BTC,
 	OP_MOVS, OP_CMPS, OP_STOS, OP_LODS, OP_SCAS, OP_INS, OP_OUTS,
 	OP_SSE_LOAD, OP_SSE_STORE,
+	/* 8 bytes of a register's low 16, the others stay */
+	OP_SSE_LOAD_LOW, OP_SSE_LOAD_HIGH, OP_SSE_STORE_HIGH,
+	/* group 2, in the order of its encoding; 6 is SHL, too */
+	OP_ROL, OP_ROR, OP_RCL, OP_RCR, OP_SHL, OP_SHR, OP_SAL, OP_SAR,
+	OP_SHLD, OP_SHRD,
+	OP_MUL, OP_IMUL, OP_DIV, OP_IDIV, OP_IMUL2, OP_IMUL3,
+	OP_SETCC, OP_CMOVCC,
+	OP_PUSH, OP_POP, OP_CALL, OP_JMP,
 	/* refined by ModRM.reg */
-	OP_GROUP1, OP_GROUP3, OP_GROUP4, OP_GROUP8, OP_GROUP9, OP_GROUP11,
+	OP_GROUP1, OP_GROUP1A, OP_GROUP2, OP_GROUP3, OP_GROUP4, OP_GROUP5, OP_GROUP8,
+	OP_GROUP9, OP_GROUP11,
 };
 
 /* Where an operand is. */
@@ -81,6 +93,8 @@ enum emu_kind {
 	KIND_ACC,	/* accumulator */
 	KIND_IMM,	/* immediate of operand size, at most 4 bytes */
 	KIND_IMM8,	/* sign-extended byte */
+	KIND_ONE,	/* the number 1 */
+	KIND_CL,
 	KIND_MOFFS,	/* memory at an absolute offset */
 	KIND_STRING,	/* memory at rSI and/or rDI */
 };
@@ -96,6 +110,12 @@ enum emu_kind {
 #define EMU_F_ONLY64		BIT(7)	/* only in 64-bit mode */
 #define EMU_F_NOT64		BIT(8)	/* not in 64-bit mode */
 #define EMU_F_BITS		BIT(9)	/* register bit offset addresses beyond dst */
+#define EMU_F_IMM		BIT(10)	/* an immediate besides the operands */
+#define EMU_F_IMM8		BIT(11)	/* likewise, a sign-extended byte */
+#define EMU_F_STACK		BIT(12)	/* 8 bytes in 64-bit mode, but for 66 */
+#define EMU_F_NEAR		BIT(13)	/* 8 bytes in 64-bit mode, whatever prefixes say */
+#define EMU_F_VVVV		BIT(14)	/* VEX.vvvv is an operand */
+#define EMU_F_NARROW		BIT(15)	/* VEX.L has to be 0 */
 #define EMU_F_RMW		(EMU_F_READ | EMU_F_WRITE)
 
 struct emu_opcode {
@@ -138,12 +158,21 @@ enum umbra_emu_result emu_span_write(struct umbra_emu *emu, const struct umbra_e
 enum umbra_emu_result emu_span_replace(struct umbra_emu *emu, const struct umbra_emu_span *span,
 				       const void *old, const void *new, bool *raced);
 
-/* alu.c */
+/* alu.c, shift.c, muldiv.c */
 u64 emu_alu(enum emu_op op, u64 dst, u64 src, unsigned int size, u64 *rflags);
+u64 emu_result_flags(u64 result, unsigned int size);
+bool emu_condition(u8 opcode, u64 rflags);
+u64 emu_shift(enum emu_op op, u64 dst, unsigned int count, unsigned int size, u64 *rflags);
+u64 emu_double_shift(enum emu_op op, u64 dst, u64 src, unsigned int count, unsigned int size,
+		     u64 *rflags);
+u64 emu_multiply(u64 a, u64 b, unsigned int size, u64 *rflags);
+void emu_multiply_wide(struct umbra_emu *emu, u64 value);
+enum umbra_emu_result emu_divide(struct umbra_emu *emu, u64 divisor);
 
-/* execute.c, sse.c, string.c, pio.c */
+/* execute.c, sse.c, stack.c, string.c, pio.c */
 enum umbra_emu_result emu_execute(struct umbra_emu *emu);
 enum umbra_emu_result emu_sse(struct umbra_emu *emu);
+enum umbra_emu_result emu_stack(struct umbra_emu *emu);
 enum umbra_emu_result emu_string(struct umbra_emu *emu);
 enum umbra_emu_result emu_string_io(struct umbra_emu *emu);
 u64 emu_string_count(const struct umbra_emu *emu);

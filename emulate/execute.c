@@ -32,6 +32,12 @@ static enum umbra_emu_result load(struct umbra_emu *emu, u8 kind, const struct u
 	case KIND_ACC:
 		*value = emu_reg_read(emu, UMBRA_EMU_RAX, size);
 		break;
+	case KIND_ONE:
+		*value = 1;
+		break;
+	case KIND_CL:
+		*value = emu_reg_read(emu, UMBRA_EMU_RCX, 1);
+		break;
 	case KIND_IMM:
 	case KIND_IMM8:
 		*value = insn->imm & emu_size_mask(size);
@@ -74,7 +80,16 @@ static u64 swap_bytes(u64 value, unsigned int size)
 	return swab64(value) >> (64 - 8 * size);
 }
 
-static void compute(struct umbra_emu *emu, struct values *v)
+static u64 double_shift(struct umbra_emu *emu, const struct values *v)
+{
+	const struct umbra_emu_insn *insn = &emu->insn;
+	u8 count = insn->flags & EMU_F_IMM8 ? insn->imm : emu_reg_read(emu, UMBRA_EMU_RCX, 1);
+
+	return emu_double_shift(insn->op, v->dst, v->src, count, insn->opsize, &emu->new_rflags);
+}
+
+/* What moves values, with a condition or without. */
+static void compute_move(struct umbra_emu *emu, struct values *v)
 {
 	const struct umbra_emu_insn *insn = &emu->insn;
 	unsigned int size = insn->opsize;
@@ -101,10 +116,52 @@ static void compute(struct umbra_emu *emu, struct values *v)
 	case OP_CMPXCHG:
 		compare_exchange(emu, v);
 		break;
-	default:
-		v->dst = emu_alu(insn->op, old, v->src, size, &emu->new_rflags);
+	case OP_SETCC:
+		v->dst = emu_condition(insn->opcode, emu->rflags);
+		break;
+	case OP_CMOVCC:
+		if (emu_condition(insn->opcode, emu->rflags))
+			v->dst = v->src;
 		break;
 	}
+}
+
+static enum umbra_emu_result compute(struct umbra_emu *emu, struct values *v)
+{
+	const struct umbra_emu_insn *insn = &emu->insn;
+	unsigned int size = insn->opsize;
+	u64 *rflags = &emu->new_rflags;
+
+	switch (insn->op) {
+	case OP_ADD ... OP_NEG:
+	case OP_BT ... OP_BTC:
+		v->dst = emu_alu(insn->op, v->dst, v->src, size, rflags);
+		break;
+	case OP_ROL ... OP_SAR:
+		v->dst = emu_shift(insn->op, v->dst, v->src, size, rflags);
+		break;
+	case OP_SHLD:
+	case OP_SHRD:
+		v->dst = double_shift(emu, v);
+		break;
+	case OP_IMUL2:
+		v->dst = emu_multiply(v->dst, v->src, size, rflags);
+		break;
+	case OP_IMUL3:
+		v->dst = emu_multiply(v->src, insn->imm, size, rflags);
+		break;
+	case OP_MUL:
+	case OP_IMUL:
+		emu_multiply_wide(emu, v->dst);
+		break;
+	case OP_DIV:
+	case OP_IDIV:
+		return emu_divide(emu, v->dst);
+	default:
+		compute_move(emu, v);
+		break;
+	}
+	return UMBRA_EMU_DONE;
 }
 
 static enum umbra_emu_result general(struct umbra_emu *emu, const struct umbra_emu_span *span,
@@ -121,9 +178,9 @@ static enum umbra_emu_result general(struct umbra_emu *emu, const struct umbra_e
 	if (ret)
 		return ret;
 	old = v.dst;
-	compute(emu, &v);
-	if (!v.store)
-		return UMBRA_EMU_DONE;
+	ret = compute(emu, &v);
+	if (ret || !v.store)
+		return ret;
 	if (!emu_kind_is_memory(insn, insn->dst)) {
 		store_register(emu, v.dst);
 		return UMBRA_EMU_DONE;
@@ -212,9 +269,10 @@ enum umbra_emu_result emu_execute(struct umbra_emu *emu)
 	case OP_INS:
 	case OP_OUTS:
 		return emu_string_io(emu);
-	case OP_SSE_LOAD:
-	case OP_SSE_STORE:
+	case OP_SSE_LOAD ... OP_SSE_STORE_HIGH:
 		return emu_sse(emu);
+	case OP_PUSH ... OP_JMP:
+		return emu_stack(emu);
 	default:
 		return ordinary(emu);
 	}

@@ -15,7 +15,8 @@
 static bool is_known(struct umbra_emu *emu, u64 gva, bool write, u64 *gpa)
 {
 	struct umbra_emu_known *known = &emu->known;
-	bool two = emu->insn.dst == KIND_STRING && emu->insn.src == KIND_STRING;
+	bool two = (emu->insn.dst == KIND_STRING && emu->insn.src == KIND_STRING) ||
+		   (emu->insn.op >= OP_PUSH && emu->insn.op <= OP_CALL);
 
 	if (!known->valid || (write && !known->write))
 		return false;

@@ -230,6 +230,9 @@ void emu_resolve(struct umbra_emu *emu)
 	};
 	if (insn->flags & EMU_F_BITS)
 		emu->mem.offset += bit_displacement(emu);
+	/* The stack pointer has moved when POP looks for its destination. */
+	if (insn->op == OP_POP && insn->base == UMBRA_EMU_RSP)
+		emu->mem.offset += insn->opsize;
 	emu->mem.offset &= emu_size_mask(insn->adsize);
 }
 

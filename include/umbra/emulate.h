@@ -151,11 +151,13 @@ struct umbra_emu;
  * @cmpxchg: Atomically replace @old by @new; @len is 1, 2, 4, 8 or 16 and @gpa
  *	is aligned to it. Else as @write. MISMATCH: nothing was written.
  * @segment: Give the hidden part of segment register @seg.
- * @xmm_read: Give the low 16 bytes of XMM register @reg. May be NULL: then SSE
- *	instructions are UNKNOWN. Fills emu->exception and answers FAULT when
- *	SSE is off (#UD) or the FPU state is not the guest's yet (#NM).
- * @xmm_write: Set the low 16 bytes of XMM register @reg; bits above stay. When
- *	@buf is NULL only check that SSE may be used.
+ * @xmm_read: Give the low 16 bytes of XMM register @reg; with @vex the 32 of the
+ *	YMM register. May be NULL: then SSE instructions are UNKNOWN. Fills
+ *	emu->exception and answers FAULT when SSE, or with @vex AVX, is off (#UD)
+ *	or the FPU state is not the guest's yet (#NM).
+ * @xmm_write: Set the low 16 bytes of XMM register @reg, bits above stay; with
+ *	@vex set the 32 of the YMM register and clear what is above. When @buf
+ *	is NULL only check that it may be used.
  *
  * All but @segment return enum umbra_emu_access.
  */
@@ -174,9 +176,9 @@ struct umbra_emu_ops {
 	void (*segment)(struct umbra_emu *emu, enum umbra_emu_seg seg,
 			struct umbra_emu_segment *out);
 	enum umbra_emu_access (*xmm_read)(struct umbra_emu *emu, unsigned int reg,
-					  void *buf);
+					  void *buf, bool vex);
 	enum umbra_emu_access (*xmm_write)(struct umbra_emu *emu, unsigned int reg,
-					   const void *buf);
+					   const void *buf, bool vex);
 };
 
 /**
@@ -250,7 +252,10 @@ struct umbra_emu_operand {
  * @opcode:   last opcode byte
  * @map:      opcode map: 0 one-byte, 1 0F, 2 0F 38
  * @prefixes: set of legacy prefixes
- * @rex:      REX prefix or 0
+ * @rex:      REX prefix or 0; of a VEX prefix what means the same
+ * @vex:      there is a VEX prefix
+ * @wide:     its L: 32 bytes
+ * @vvvv:     its register
  * @seg:      segment override, or -1
  * @op:       operation
  * @dst:      destination operand kind
@@ -276,6 +281,9 @@ struct umbra_emu_insn {
 	u8 map;
 	u8 prefixes;
 	u8 rex;
+	bool vex;
+	bool wide;
+	u8 vvvv;
 	s8 seg;
 	u8 op;
 	u8 dst;

@@ -19,6 +19,11 @@ enum {
 	FORM_COMPARE	= 64,	/* equal operands are interesting */
 	FORM_PREFIXED	= 128,	/* prefixes select the operation: add none */
 	FORM_ONLY64	= 256,
+	FORM_VEX	= 512,
+	FORM_MERGE	= 1024,	/* VEX.vvvv is an operand */
+	FORM_STACK	= 2048,	/* 8 bytes in 64-bit mode, and uses the stack */
+	FORM_DOUBLE	= 4096,	/* undefined when 16 bits are shifted by more */
+	FORM_DIVIDE	= 8192,	/* small dividends are interesting */
 };
 
 struct form {
@@ -55,6 +60,7 @@ struct trial {
 	s8 seg;
 	u8 rex;
 	bool rep;
+	bool bad_vex;		/* #UD before it is decoded, or after */
 	/* ModRM, taken apart */
 	u8 mod;
 	u8 reg;

@@ -75,6 +75,8 @@ static void set_sizes(struct trial *t, bool p66, bool p67)
 		t->opsize = t->rex & 8 ? 8 : 4;
 	else if (t->form->opcode[1] == 0xc7)
 		t->opsize = t->rex & 8 ? 16 : 8;
+	else if (t->form->flags & FORM_STACK && t->mode == UMBRA_EMU_LONG64 && t->opsize == 4)
+		t->opsize = 8;
 }
 
 static void add_override(struct trial *t, u8 *prefixes, unsigned int *nr)
@@ -94,23 +96,25 @@ static void add_override(struct trial *t, u8 *prefixes, unsigned int *nr)
 static void draw_prefixes(struct trial *t)
 {
 	const struct form *f = t->form;
-	bool prefixed = f->flags & FORM_PREFIXED;
+	bool prefixed = f->flags & FORM_PREFIXED, vex = f->flags & FORM_VEX;
 	bool p66 = prefixed ? f->prefix == 0x66 : one_in(4);
 	bool p67 = one_in(5);
 	unsigned int nr = 0;
 	u8 prefixes[8];
 
 	t->seg = -1;
-	if (f->prefix)
+	if (f->prefix && !vex)
 		prefixes[nr++] = f->prefix;
-	else if (p66)
+	else if (p66 && !vex)
 		prefixes[nr++] = 0x66;
 	if (p67)
 		prefixes[nr++] = 0x67;
 	if (one_in(5))
 		add_override(t, prefixes, &nr);
-	if (one_in(f->flags & FORM_LOCK ? 3 : 50))
+	if (one_in(f->flags & FORM_LOCK ? 3 : 50)) {
 		prefixes[nr++] = 0xf0;
+		t->bad_vex = vex;
+	}
 	t->rep = !prefixed && one_in(f->flags & FORM_STRING ? 2 : 30);
 	if (t->rep)
 		prefixes[nr++] = 0xf2 | (rnd() & 1);
@@ -121,9 +125,75 @@ static void draw_prefixes(struct trial *t)
 		prefixes[pick] = prefixes[--nr];
 	}
 	t->rex = t->mode == UMBRA_EMU_LONG64 && !one_in(3) ? 0x40 | (rnd() & 0xf) : 0;
-	if (t->rex)
+	if (t->rex && !vex)
 		put(t, t->rex, 1);
 	set_sizes(t, p66, p67);
+}
+
+/* Three bytes, or two where they can say it; rarely a register too many. */
+static void put_vex(struct trial *t)
+{
+	const struct form *f = t->form;
+	u8 pp = f->prefix == 0x66 ? 1 : f->prefix == 0xf3 ? 2 : f->prefix == 0xf2 ? 3 : 0;
+	u8 vvvv = f->flags & FORM_MERGE || one_in(30) ? rnd() & 15 : 0;
+	u8 last;
+
+	if (t->mode != UMBRA_EMU_LONG64)
+		vvvv &= 7;
+	t->bad_vex |= vvvv && !(f->flags & FORM_MERGE);
+	last = (~vvvv & 15) << 3 | (f->size == 32) << 2 | pp;
+	if (f->opcode_len == 2 && !(t->rex & 11) && rnd() & 1) {
+		put(t, 0xc5, 1);
+		put(t, last | !(t->rex & 4) << 7, 1);
+	} else {
+		put(t, 0xc4, 1);
+		put(t, (~t->rex & 7) << 5 | (f->opcode_len - 1), 1);
+		put(t, last | (t->rex & 8) << 4, 1);
+	}
+	put(t, f->opcode[f->opcode_len - 1], 1);
+}
+
+static void put_opcode(struct trial *t)
+{
+	unsigned int i;
+
+	if (t->form->flags & FORM_VEX) {
+		put_vex(t);
+		return;
+	}
+	for (i = 0; i < t->form->opcode_len; i++)
+		put(t, t->form->opcode[i], 1);
+}
+
+/* Counts, dividends and stacks with which more than a fault happens. */
+static void draw_registers(struct trial *t)
+{
+	const struct form *f = t->form;
+	u64 ss = t->mode == UMBRA_EMU_LONG64 ? 0 : t->segs[UMBRA_EMU_SS].base;
+
+	if (f->flags & FORM_STACK) {
+		t->regs[UMBRA_EMU_RSP] = t->source - ss;
+		if (t->mode != UMBRA_EMU_LONG64)
+			t->regs[UMBRA_EMU_RSP] = (u32)t->regs[UMBRA_EMU_RSP];
+	}
+	if (f->flags & FORM_DOUBLE && t->opsize == 2)
+		t->regs[UMBRA_EMU_RCX] = (t->regs[UMBRA_EMU_RCX] & ~0xffull) | rnd_below(17);
+	if (!(f->flags & FORM_DIVIDE) || one_in(4))
+		return;
+	t->regs[UMBRA_EMU_RDX] = rnd_below(4) - 2;
+	if (t->opsize == 1)
+		t->regs[UMBRA_EMU_RAX] = (s8)rnd();
+	if (t->mode != UMBRA_EMU_LONG64) {
+		t->regs[UMBRA_EMU_RDX] = (u32)t->regs[UMBRA_EMU_RDX];
+		t->regs[UMBRA_EMU_RAX] = (u32)t->regs[UMBRA_EMU_RAX];
+	}
+}
+
+static u64 draw_immediate(const struct trial *t)
+{
+	if (t->form->flags & FORM_DOUBLE && t->opsize == 2)
+		return rnd_below(17);
+	return interesting();
 }
 
 static void draw_disp(struct trial *t, unsigned int len)
@@ -245,6 +315,9 @@ static bool solve_modrm(struct trial *t)
 	want = t->target - segment_base(t, fallback) - bit_displacement(t);
 	if (t->base < 0)
 		return solve_disp(t, want);
+	/* POP finds its operand with the stack pointer that it leaves. */
+	if (t->form->opcode[0] == 0x8f && t->base == UMBRA_EMU_RSP)
+		want -= t->opsize;
 	memcpy(&disp, t->code + t->disp_pos, t->disp_len);
 	if (t->disp_len)
 		want -= sign_extend(disp, t->disp_len);
@@ -264,6 +337,19 @@ static void solve_string(struct trial *t)
 		set_low(t, UMBRA_EMU_RCX, rnd_below(20));
 }
 
+/* The operand's address, found in the end, may have taken CL or the stack pointer. */
+static bool is_defined(const struct trial *t)
+{
+	u64 ss = t->mode == UMBRA_EMU_LONG64 ? 0 : t->segs[UMBRA_EMU_SS].base;
+
+	/* Natively there are stacks in the C library and in the kernel. */
+	if (t->form->flags & FORM_STACK && t->base == UMBRA_EMU_RSP &&
+	    t->regs[UMBRA_EMU_RSP] + ss - DATA >= DATA_PAGES * PAGE)
+		return false;
+	return !(t->form->flags & FORM_DOUBLE) || t->form->imm || t->opsize != 2 ||
+	       (t->regs[UMBRA_EMU_RCX] & 31) <= 16;
+}
+
 bool generate(struct trial *t)
 {
 	const struct form *f = t->form;
@@ -272,6 +358,7 @@ bool generate(struct trial *t)
 	for (i = 0; i < 16; i++)
 		t->regs[i] = t->mode == UMBRA_EMU_LONG64 ? interesting() : (u32)interesting();
 	t->len = 0;
+	t->bad_vex = false;
 	t->mod = 3;
 	t->base = -1;
 	t->index = -1;
@@ -285,16 +372,16 @@ bool generate(struct trial *t)
 	/* What lies within 4 GiB of the C library's FS is not ours to touch. */
 	if (t->seg == UMBRA_EMU_FS && t->adsize != 8)
 		return false;
-	for (i = 0; i < f->opcode_len; i++)
-		put(t, f->opcode[i], 1);
+	draw_registers(t);
+	put_opcode(t);
 	if (f->flags & FORM_MOFFS)
 		put(t, t->target - segment_base(t, UMBRA_EMU_DS), t->adsize);
 	else if (!(f->flags & (FORM_STRING | FORM_NO_MODRM)))
 		draw_modrm(t);
 	if (f->imm)
-		put(t, interesting(), f->imm == 4 ? min_t(u8, t->opsize, 4) : 1);
+		put(t, draw_immediate(t), f->imm == 4 ? min_t(u8, t->opsize, 4) : 1);
 	if (t->mod != 3)
-		return solve_modrm(t);
+		return solve_modrm(t) && is_defined(t);
 	if (f->flags & FORM_STRING)
 		solve_string(t);
 	return true;

@@ -130,18 +130,20 @@ static enum umbra_emu_access sse_allowed(struct umbra_emu *emu)
 	return UMBRA_EMU_ACC_FAULT;
 }
 
-static enum umbra_emu_access op_xmm_read(struct umbra_emu *emu, unsigned int reg, void *buf)
+static enum umbra_emu_access op_xmm_read(struct umbra_emu *emu, unsigned int reg, void *buf,
+					 bool vex)
 {
-	memcpy(buf, machine_of(emu)->xmm[reg], 16);
+	memcpy(buf, machine_of(emu)->xmm[reg], vex ? 32 : 16);
 	return sse_allowed(emu);
 }
 
-static enum umbra_emu_access op_xmm_write(struct umbra_emu *emu, unsigned int reg, const void *buf)
+static enum umbra_emu_access op_xmm_write(struct umbra_emu *emu, unsigned int reg, const void *buf,
+					  bool vex)
 {
 	enum umbra_emu_access access = sse_allowed(emu);
 
 	if (buf && access == UMBRA_EMU_ACC_OK)
-		memcpy(machine_of(emu)->xmm[reg], buf, 16);
+		memcpy(machine_of(emu)->xmm[reg], buf, vex ? 32 : 16);
 	return access;
 }
 

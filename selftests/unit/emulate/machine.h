@@ -51,7 +51,7 @@ struct machine {
 	struct mapping maps[32];
 	unsigned int nr_maps;
 	struct umbra_emu_segment segs[6];
-	u8 xmm[16][16];
+	u8 xmm[16][32];		/* YMM registers, that is */
 	u8 pio[PAGE];
 	bool no_sse;
 	bool rom_writable;

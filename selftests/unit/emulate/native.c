@@ -66,6 +66,11 @@ const struct native_segment native_segments[] = {
 
 const unsigned int nr_native_segments = ARRAY_SIZE(native_segments);
 
+bool native_has_avx(void)
+{
+	return __builtin_cpu_supports("avx");
+}
+
 static u8 *out;
 
 static void emit(const void *bytes, unsigned int len)
@@ -90,7 +95,10 @@ static void emit_move(u8 opcode, unsigned int reg, u32 address)
 
 static void emit_xmm(u8 opcode, unsigned int reg, u32 address)
 {
-	EMIT(0x40 | (reg >> 3) << 2, 0x0f, opcode, 0x04 | (reg & 7) << 3, 0x25);
+	if (native_has_avx())
+		EMIT(0xc5, 0x7c | !(reg >> 3) << 7, opcode, 0x04 | (reg & 7) << 3, 0x25);
+	else
+		EMIT(0x40 | (reg >> 3) << 2, 0x0f, opcode, 0x04 | (reg & 7) << 3, 0x25);
 	emit32(address);
 }
 
@@ -115,7 +123,7 @@ static void emit_stub(u64 address, bool segments)
 	EMIT(0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57, 0x9c);
 	emit_move(0x89, UMBRA_EMU_RSP, ADDRESS(saved_rsp));
 	for (i = 0; i < 16; i++)
-		emit_xmm(0x10, i, ADDRESS(state.xmm) + 16 * i);
+		emit_xmm(0x10, i, ADDRESS(state.xmm) + 32 * i);
 	emit_rsp(ADDRESS(state.rflags));
 	EMIT(0x9d);
 	if (segments) {
@@ -140,7 +148,7 @@ static void emit_epilogue(void)
 	emit_rsp(ADDRESS(state.rflags) + 8);
 	EMIT(0x9c);
 	for (i = 0; i < 16; i++)
-		emit_xmm(0x11, i, ADDRESS(state.xmm) + 16 * i);
+		emit_xmm(0x11, i, ADDRESS(state.xmm) + 32 * i);
 	/* mov eax, USER_DS; mov ss, eax */
 	EMIT(0xb8, USER_DS, 0, 0, 0, 0x8e, 0xd0);
 	emit_move(0x8b, UMBRA_EMU_RSP, ADDRESS(saved_rsp));

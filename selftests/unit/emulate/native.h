@@ -13,7 +13,7 @@
 struct native_state {
 	u64 regs[16];
 	u64 rflags;
-	u8 xmm[16][16];
+	u8 xmm[16][32];		/* YMM registers, if the CPU has them */
 	u16 selectors[6];	/* not in 64-bit mode; FS belongs to the C library */
 	/* out */
 	int vector;		/* -1: none */
@@ -33,6 +33,8 @@ struct native_segment {
 extern const struct native_segment native_segments[];
 extern const unsigned int nr_native_segments;
 
+/* Does the CPU have AVX? */
+bool native_has_avx(void);
 /* Map the windows and build the stubs; false: not possible here. */
 bool native_init(void);
 /* Create native_segments[]; false: 16- and 32-bit modes cannot be run. */

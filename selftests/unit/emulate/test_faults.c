@@ -58,6 +58,7 @@ static void page_faults(void)
 	fresh();
 	m.emu.regs[UMBRA_EMU_RBX] = READONLY;
 	EXPECT("store to a read-only page", PAGE_FAULT, 3, READONLY, 0x89, 0x03);
+	EXPECT("shl by nothing on a read-only page", PAGE_FAULT, 3, READONLY, 0xc1, 0x23, 0);
 	EXPECT("xadd on a read-only page", PAGE_FAULT, 3, READONLY, 0x0f, 0xc1, 0x03);
 	EXPECT("cmpxchg that would fail, on a read-only page", PAGE_FAULT, 3, READONLY,
 	       0x0f, 0xb1, 0x03);
@@ -121,6 +122,7 @@ static void general_protection(void)
 	m.emu.regs[UMBRA_EMU_RBX] = DATA + 8;
 	EXPECT("movaps misaligned", GP, 0, 0, 0x0f, 0x28, 0x03);
 	EXPECT("cmpxchg16b misaligned", GP, 0, 0, 0x48, 0x0f, 0xc7, 0x0b);
+	EXPECT("vmovdqa misaligned", GP, 0, 0, 0xc5, 0xfd, 0x7f, 0x03);
 	m.emu.regs[UMBRA_EMU_RBX] = DATA + 3;
 	m.emu.align_check = true;
 	EXPECT("alignment check", AC, 0, 0, 0x8b, 0x03);
@@ -170,10 +172,21 @@ static void undefined(void)
 	EXPECT("lock movups", UD, 0, 0, 0xf0, 0x0f, 0x11, 0x03);
 	EXPECT("cmpxchg8b of a register", UD, 0, 0, 0x0f, 0xc7, 0xcb);
 	EXPECT("movnti to a register", UD, 0, 0, 0x0f, 0xc3, 0xc3);
+	EXPECT("movntps to a register", UD, 0, 0, 0x0f, 0x2b, 0xc3);
+	EXPECT("lock shl", UD, 0, 0, 0xf0, 0xd1, 0x23);
+	EXPECT("lock setz", UD, 0, 0, 0xf0, 0x0f, 0x94, 0x03);
+	EXPECT("lock push", UD, 0, 0, 0xf0, 0xff, 0x33);
+	EXPECT("lock before VEX", UD, 0, 0, 0xf0, 0xc5, 0xfe, 0x7f, 0x03);
+	EXPECT("66 before VEX", UD, 0, 0, 0x66, 0xc5, 0xfe, 0x7f, 0x03);
+	EXPECT("REX before VEX", UD, 0, 0, 0x48, 0xc5, 0xfe, 0x7f, 0x03);
+	EXPECT("VEX.vvvv in use", UD, 0, 0, 0xc5, 0xf6, 0x7f, 0x03);
+	EXPECT("VEX.L of vmovq", UD, 0, 0, 0xc5, 0xfd, 0xd6, 0x03);
 	m.no_sse = true;
 	m.emu.regs[UMBRA_EMU_RBX] = DEVICE;
 	EXPECT("SSE not available, load", NM, 0, 0, 0x0f, 0x10, 0x03);
 	EXPECT("SSE not available, store", NM, 0, 0, 0x0f, 0x11, 0x03);
+	m.emu.regs[UMBRA_EMU_RBX] = DATA + 1;
+	EXPECT("SSE not available and misaligned", NM, 0, 0, 0x0f, 0x29, 0x03);
 }
 
 int main(void)

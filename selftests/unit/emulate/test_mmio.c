@@ -94,6 +94,16 @@ static void wide_and_crossing(void)
 	fresh(DEVICE + 0x20);
 	ok(serve(RUN(&m, 0x0f, 0x28, 0x1b)) == UMBRA_EMU_DONE && nr_seen == 2 &&
 	   m.xmm[3][0] == 1 && m.xmm[3][15] == 16, "movaps from a device is two reads");
+	fresh(DEVICE + PAGE - 3);
+	for (i = 0; i < 32; i++)
+		m.xmm[3][i] = 0xa0 + i;
+	ok(serve(RUN(&m, 0xc5, 0xfe, 0x7f, 0x1b)) == UMBRA_EMU_DONE && nr_seen == 5 &&
+	   saw(0, PAGE - 3, 3, true) && saw(1, PAGE, 8, true) && saw(4, PAGE + 24, 5, true) &&
+	   data(4) == 0xbfbebdbcbbull, "a 32-byte store across pages is five writes");
+	fresh(DEVICE);
+	m.xmm[3][31] = 1;
+	ok(serve(RUN(&m, 0xc5, 0xf8, 0x10, 0x1b)) == UMBRA_EMU_DONE && nr_seen == 2 &&
+	   m.xmm[3][15] == 16 && !m.xmm[3][31], "a load by VEX clears the upper half");
 }
 
 static void half_memory(void)

@@ -277,7 +277,8 @@ static void run_all(bool is64, unsigned int trials)
 	unsigned int i;
 
 	for (i = 0; i < nr_forms; i++) {
-		if (forms[i].flags & FORM_ONLY64 && !is64)
+		if ((forms[i].flags & FORM_ONLY64 && !is64) ||
+		    (forms[i].flags & FORM_VEX && !native_has_avx()))
 			continue;
 		ok(!run_form(&forms[i], is64, count), "%s: %s, %u times as the CPU does it",
 		   is64 ? "64-bit" : "16/32-bit", forms[i].name, count);
