@@ -116,11 +116,6 @@ static enum umbra_emu_access op_cmpxchg(struct umbra_emu *emu, u64 gpa, const vo
 
 	if (!is_writable(mv->mmu, gpa))
 		return UMBRA_EMU_ACC_MMIO;
-	if (len > 8) {
-		/* Nothing but the CPU can do it: let the guest, untracked. */
-		umbra_mmu_unprotect(mv->mmu, umbra_gpa_to_gfn(gpa));
-		return UMBRA_EMU_ACC_RETRY;
-	}
 	ret = umbra_mmu_guest_cmpxchg(mv, gpa, old, new, len);
 	if (ret == -EAGAIN)
 		return UMBRA_EMU_ACC_MISMATCH;

@@ -334,3 +334,46 @@ int umbra_guest_cmpxchg_atomic(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, u64 *old,
 	pagefault_enable();
 	return ret;
 }
+
+struct pair {
+	u64 word[2];
+};
+
+/* Return: 0, 1 when memory held something else, -EFAULT. */
+static int cmpxchg16_user(void __user *uaddr, const u64 old[2], const u64 new[2])
+{
+	struct pair __user *words = uaddr;
+	u64 low = old[0], high = old[1];
+	int error = 0;
+	bool same;
+
+	if (!boot_cpu_has(X86_FEATURE_CX16) || !user_access_begin(words, sizeof(*words)))
+		return -EFAULT;
+	asm volatile("1:	lock; cmpxchg16b %[words]\n"
+		     "	setz %[same]\n"
+		     "2:\n"
+		     _ASM_EXTABLE_TYPE_REG(1b, 2b, EX_TYPE_EFAULT_REG, %[error])
+		     : [words] "+m" (*words), [same] "=q" (same), [error] "+r" (error),
+		       "+a" (low), "+d" (high)
+		     : "b" (new[0]), "c" (new[1])
+		     : "memory", "cc");
+	user_access_end();
+	return error ? error : !same;
+}
+
+int umbra_guest_cmpxchg16_atomic(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, const u64 old[2],
+				 const u64 new[2])
+{
+	struct umbra_memslot *slot = writable_slot(vcpu->mmu, gpa);
+	int ret;
+
+	if (!slot || gpa % sizeof(struct pair))
+		return -EFAULT;
+	pagefault_disable();
+	ret = cmpxchg16_user(slot_user(slot, gpa), old, new);
+	pagefault_enable();
+	if (ret)
+		return ret < 0 ? ret : -EAGAIN;
+	log_write(vcpu, slot, gpa);
+	return 0;
+}

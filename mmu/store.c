@@ -90,6 +90,16 @@ static int exchange_inside(struct umbra_mmu_vcpu *vcpu, const struct store *s)
 	return ret ?: -EAGAIN;
 }
 
+/* CMPXCHG16B. */
+static int exchange_pair(struct umbra_mmu_vcpu *vcpu, const struct store *s)
+{
+	u64 old[2], new[2];
+
+	memcpy(old, s->old, sizeof(old));
+	memcpy(new, s->new, sizeof(new));
+	return umbra_guest_cmpxchg16_atomic(vcpu, s->gpa, old, new);
+}
+
 /* An operand across 8-byte words. Not atomic: hardware would lock the bus. */
 static int exchange_split(struct umbra_mmu_vcpu *vcpu, const struct store *s)
 {
@@ -113,6 +123,8 @@ static int store_memory(struct umbra_mmu_vcpu *vcpu, const struct store *s)
 		return umbra_guest_write_atomic(vcpu, s->gpa, s->new, s->len);
 	if (s->gpa % sizeof(u64) + s->len <= sizeof(u64))
 		return exchange_inside(vcpu, s);
+	if (s->len == 2 * sizeof(u64) && s->gpa % s->len == 0)
+		return exchange_pair(vcpu, s);
 	return exchange_split(vcpu, s);
 }
 

@@ -197,6 +197,18 @@ int umbra_guest_cmpxchg_atomic(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, u64 *old,
 			       unsigned int len);
 
 /**
+ * umbra_guest_cmpxchg16_atomic() - the same with 16 bytes
+ * @gpa: guest physical address, aligned to 16
+ * @old: expected value
+ * @new: new value
+ *
+ * Context: as umbra_guest_write_atomic().
+ * Return: 0, -EAGAIN when the value differed, -EFAULT.
+ */
+int umbra_guest_cmpxchg16_atomic(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, const u64 old[2],
+				 const u64 new[2]);
+
+/**
  * umbra_mark_dirty() - log a write to a guest frame
  * @vcpu: who writes, or is written for; called by its thread
  * @slot: the slot that holds @gfn, umbra_memslot_logged()

@@ -559,7 +559,8 @@ int umbra_mmu_guest_write(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, const void *da
 
 /**
  * umbra_mmu_guest_cmpxchg() - atomic read-modify-write on the guest's behalf
- * @old: expected bytes; @new: bytes to store; @len: 1, 2, 4, 8
+ * @old: expected bytes; @new: bytes to store; @len: 1 to 8, or 16 when aligned. What
+ *	crosses a word of 8 bytes otherwise is not atomic.
  *
  * Return: 0, -EAGAIN when memory did not hold @old, or as umbra_hostpage_get().
  */

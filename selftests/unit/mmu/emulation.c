@@ -127,14 +127,15 @@ static void op_segment(struct umbra_emu *emu, enum umbra_emu_seg seg,
 	};
 }
 
-static enum umbra_emu_access op_xmm_read(struct umbra_emu *emu, unsigned int reg, void *buf)
+static enum umbra_emu_access op_xmm_read(struct umbra_emu *emu, unsigned int reg, void *buf,
+					 bool vex)
 {
 	memcpy(buf, of(emu)->xmm, sizeof(of(emu)->xmm));
 	return UMBRA_EMU_ACC_OK;
 }
 
 static enum umbra_emu_access op_xmm_write(struct umbra_emu *emu, unsigned int reg,
-					  const void *buf)
+					  const void *buf, bool vex)
 {
 	return UMBRA_EMU_ACC_OK;
 }

@@ -370,6 +370,27 @@ int umbra_guest_cmpxchg_atomic(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, u64 *old,
 	return ret;
 }
 
+int umbra_guest_cmpxchg16_atomic(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, const u64 old[2],
+				 const u64 new[2])
+{
+	int page;
+
+	WARN_ON(!srcu_read_lock_held(&vcpu->mmu->srcu));
+	WARN_ON(gpa % 16);
+	if (!can_write(gpa))
+		return -EFAULT;
+	interfere_inside();
+	page = access_page(gpa, true);
+	if (page < 0)
+		return -EFAULT;
+	if (memcmp(&ram[page][offset_in_page(gpa)], old, 16))
+		return -EAGAIN;
+	history_write(page, offset_in_page(gpa), new, 16);
+	log_write(vcpu, gpa);
+	interfere_inside();
+	return 0;
+}
+
 void umbra_mark_dirty(struct umbra_mmu_vcpu *vcpu, const struct umbra_memslot *slot, gfn_t gfn)
 {
 	WARN_ON(!umbra_memslot_logged(slot));

@@ -417,6 +417,12 @@ int umbra_guest_cmpxchg(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, u64 *old, u64 ne
 	return umbra_guest_cmpxchg_atomic(vcpu, gpa, old, new, len);
 }
 
+int umbra_guest_cmpxchg16_atomic(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, const u64 old[2],
+				 const u64 new[2])
+{
+	broken("a compare-exchange of 16 bytes");
+}
+
 int umbra_guest_write_atomic(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, const void *data,
 			     unsigned int len)
 {
