@@ -54,29 +54,50 @@ static int inject_irq(struct guest_cpu *cpu)
 	return 0;
 }
 
+static int read_stat(struct guest_cpu *cpu, const char *name, u64 *value)
+{
+	struct uvmm_stats stats;
+	int ret = uvmm_stats_open(&stats, cpu->vcpu.fd);
+
+	if (ret)
+		return ret;
+	ret = uvmm_stats_read(&stats, name, value);
+	uvmm_stats_close(&stats);
+	return ret;
+}
+
+static int stat_failed(struct guest *guest, const char *name, u64 got, u64 want)
+{
+	guest->ctl->fail_got = got;
+	guest->ctl->fail_want = want;
+	strcpy(guest->ctl->fail_expr, name);
+	return GUEST_FAILED;
+}
+
 /*
  * A VM with shadow paging that stays on EPT would pass all the same. Stock KVM
  * has no such choice, and no statistic of that name.
  */
 static int check_family(struct guest_cpu *cpu)
 {
-	struct guest *guest = cpu->guest;
-	u64 shadow, want = guest->paging == UVMM_PAGING_SHADOW;
-	struct uvmm_stats stats;
-	int ret;
+	u64 shadow, want = cpu->guest->paging == UVMM_PAGING_SHADOW;
 
-	if (guest->paging == UVMM_PAGING_DEFAULT)
+	if (cpu->guest->paging == UVMM_PAGING_DEFAULT ||
+	    read_stat(cpu, "shadow_family", &shadow) || shadow == want)
 		return 0;
-	if (uvmm_stats_open(&stats, cpu->vcpu.fd))
+	return stat_failed(cpu->guest, "shadow_family", shadow, want);
+}
+
+/* Were writes to tables taken by the emulator, not let through? */
+static int check_emulated(struct guest_cpu *cpu)
+{
+	u64 shadow, done, want = cpu->guest->ctl->arg[0];
+
+	if (read_stat(cpu, "shadow_family", &shadow) || !shadow)
+		return 0;
+	if (read_stat(cpu, "insn_emulation", &done))
 		return GUEST_FAILED;
-	ret = uvmm_stats_read(&stats, "shadow_family", &shadow);
-	uvmm_stats_close(&stats);
-	if (ret || shadow == want)
-		return 0;
-	guest->ctl->fail_got = shadow;
-	guest->ctl->fail_want = want;
-	strcpy(guest->ctl->fail_expr, "shadow_family");
-	return GUEST_FAILED;
+	return done >= want ? 0 : stat_failed(cpu->guest, "insn_emulation", done, want);
 }
 
 static int serve_call(struct guest_cpu *cpu, u32 nr)
@@ -110,6 +131,8 @@ static int serve_call(struct guest_cpu *cpu, u32 nr)
 	case CALL_YIELD:
 		sched_yield();
 		return 0;
+	case CALL_EMULATED:
+		return check_emulated(cpu);
 	case CALL_PAGED:
 		return check_family(cpu);
 	}

@@ -19,6 +19,8 @@
 #define PAYLOAD_SLOTS_FEW BIT(10) /* ... in slots of GUEST_FEW_SIZE */
 #define PAYLOAD_SLOTS_MOST BIT(11) /* ... in slots of GUEST_MOST_SIZE */
 #define PAYLOAD_APIC	BIT(12)	/* has interrupt controllers, in the kernel */
+#define PAYLOAD_STRICT	BIT(13)	/* stock KVM fails it under shadow paging */
+#define PAYLOAD_AHEAD	BIT(14)	/* stock KVM lacks it */
 
 struct payload {
 	const char *name;

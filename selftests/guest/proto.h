@@ -78,6 +78,7 @@ enum guest_call {
 	CALL_IRQ,		/* inject arg[0] when the guest can take it */
 	CALL_NMI,
 	CALL_LOG,		/* arg[0] = enum guest_log, arg[1] = pages of the slot */
+	CALL_EMULATED,		/* so many instructions were emulated under shadow paging? */
 	CALL_YIELD,		/* spinning: let the other vCPU's thread run */
 	CALL_PAGED = GUEST_CALL_PAGED, /* paging is on: is the VM's policy what is used? */
 };
