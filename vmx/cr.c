@@ -175,7 +175,7 @@ static int guest_cr4(struct vmx_vcpu *vmx, unsigned long cr4)
 	return 0;
 }
 
-/* Only in the shadow family: EPT guests load CR3 without an exit. */
+/* By MOV only in the shadow family: EPT guests load CR3 without an exit. */
 static int guest_cr3(struct vmx_vcpu *vmx, u64 cr3)
 {
 	struct umbra_mmu_vcpu *mv = &vmx->vcpu.mmu;
@@ -198,6 +198,20 @@ static int guest_cr3(struct vmx_vcpu *vmx, u64 cr3)
 	umbra_mmu_set_cr3(mv, noflush);
 	srcu_read_unlock(&mv->mmu->srcu, idx);
 	return 0;
+}
+
+/*
+ * A task switch loads CR3, whichever the family. Return: 0, or -EINVAL for page
+ * directory pointers that cannot be loaded.
+ */
+int vmx_switch_cr3(struct vmx_vcpu *vmx, u32 cr3)
+{
+	int r = guest_cr3(vmx, cr3);
+
+	if (!r && vmx->family == UMBRA_FAMILY_EPT)
+		vmcs_writel(GUEST_CR3, cr3);
+	vmx->vcpu.mmu.flush_guest = true;
+	return r;
 }
 
 /* User space's local APIC wants to know when the task priority falls. */

@@ -116,11 +116,6 @@ static int handle_invalid_state(struct vmx_vcpu *vmx)
 	return VMX_EXIT_TO_USER;
 }
 
-static int handle_task_switch(struct vmx_vcpu *vmx)
-{
-	return vmx_exit_internal_error(vmx, KVM_INTERNAL_ERROR_EMULATION);
-}
-
 /* The exit that nobody handles, told to user space and once to the log. */
 int vmx_exit_internal_error(struct vmx_vcpu *vmx, u32 suberror)
 {
@@ -142,7 +137,7 @@ static int (*const handlers[])(struct vmx_vcpu *vmx) = {
 	[EXIT_REASON_TRIPLE_FAULT] = handle_triple_fault,
 	[EXIT_REASON_INTERRUPT_WINDOW] = vmx_handle_interrupt_window,
 	[EXIT_REASON_NMI_WINDOW] = vmx_handle_nmi_window,
-	[EXIT_REASON_TASK_SWITCH] = handle_task_switch,
+	[EXIT_REASON_TASK_SWITCH] = vmx_handle_task_switch,
 	[EXIT_REASON_CPUID] = handle_cpuid,
 	[EXIT_REASON_HLT] = handle_hlt,
 	[EXIT_REASON_INVD] = skip,

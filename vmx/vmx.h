@@ -395,6 +395,7 @@ int vmx_handle_cr(struct vmx_vcpu *vmx);
 int vmx_load_pdptrs(struct vmx_vcpu *vmx);
 void vmx_write_pdptrs(struct vmx_vcpu *vmx);
 void vmx_sync_crs(struct vmx_vcpu *vmx);
+int vmx_switch_cr3(struct vmx_vcpu *vmx, u32 cr3);
 
 /* family.c */
 void vmx_family_apply(struct vmx_vcpu *vmx);
@@ -459,6 +460,9 @@ int vmx_handle_pml_full(struct vmx_vcpu *vmx);
 /* hypercall.c */
 int vmx_handle_vmcall(struct vmx_vcpu *vmx);
 int vmx_handle_ud(struct vmx_vcpu *vmx);
+
+/* task.c */
+int vmx_handle_task_switch(struct vmx_vcpu *vmx);
 
 /* io.c */
 int vmx_handle_io(struct vmx_vcpu *vmx);

@@ -503,6 +503,33 @@ u32 NAME(recycle)(struct env32 *env)
 	return 0;
 }
 
+/* ---- hardware tasks ---- */
+
+u32 NAME(task_calls)(struct env32 *env)
+{
+	return task_calls32(env, space_create(env));
+}
+
+u32 NAME(task_16bit)(struct env32 *env)
+{
+	return task_16bit32(env, space_create(env));
+}
+
+u32 NAME(task_events)(struct env32 *env)
+{
+	return task_events32(env, space_create(env), TEST_VA);
+}
+
+u32 NAME(task_faults)(struct env32 *env)
+{
+	return task_faults32(env, space_create(env), TEST_VA);
+}
+
+u32 NAME(task_trap)(struct env32 *env)
+{
+	return task_trap32(env, space_create(env));
+}
+
 /* ---- what only PAE has: PDPTEs are registers ---- */
 
 #if PAE

@@ -92,6 +92,11 @@ DEFINE(fork)
 DEFINE(self_map)
 DEFINE(recycle)
 DEFINE(shootdown)
+DEFINE(task_calls)
+DEFINE(task_16bit)
+DEFINE(task_events)
+DEFINE(task_faults)
+DEFINE(task_trap)
 
 DECLARE32(pae_pdptes);
 void payload_pae_pdptes(void)

@@ -2,10 +2,6 @@
 /* Descriptor tables, traps, checks and probes of 32-bit code. */
 #include "rt32.h"
 
-#define SEL_DATA	0x10
-#define SEL_CODE32	0x18
-#define SEL_TSS		0x30
-
 static u64 idt[256];
 trap_hook32 trap_hooks32[256];
 
@@ -31,7 +27,7 @@ void spin_until32(const u32 *word, u32 value)
 	}
 }
 
-static void load_table(const char *what, const void *base, u16 limit)
+void load_table32(const char *what, const void *base, u16 limit)
 {
 	struct {
 		u16 limit;
@@ -58,7 +54,7 @@ static void init_gdt(struct cpu32 *cpu)
 	cpu->gdt[5] = 0x00cffb000000ffff;
 	cpu->gdt[6] = (sizeof(cpu->tss) - 1) | (u64)(tss & 0xffffff) << 16 | 0x89ull << 40 |
 		      (u64)(tss >> 24) << 56;
-	load_table("gdt", cpu->gdt, sizeof(cpu->gdt) - 1);
+	load_table32("gdt", cpu->gdt, sizeof(cpu->gdt) - 1);
 	__asm__ volatile("mov %0, %%ds; mov %0, %%es; mov %0, %%ss" : : "r"(SEL_DATA));
 	__asm__ volatile("ltr %0" : : "r"((u16)SEL_TSS));
 }
@@ -74,7 +70,16 @@ void init32(void)
 		idt[i] = (addr & 0xffff) | SEL_CODE32 << 16 | (u64)(type << 8) << 32 |
 			 (u64)(addr >> 16) << 48;
 	}
-	load_table("idt", idt, sizeof(idt) - 1);
+	load_table32("idt", idt, sizeof(idt) - 1);
+}
+
+/* Return: the gate that was there. */
+u64 set_gate32(u32 vector, u64 gate)
+{
+	u64 old = idt[vector];
+
+	idt[vector] = gate;
+	return old;
 }
 
 void trap32(struct regs32 *regs)

@@ -12,6 +12,10 @@
 #define CR4_PSE		BIT(4)
 #define CR4_PAE		BIT(5)
 
+#define SEL_DATA	0x10
+#define SEL_CODE32	0x18
+#define SEL_TSS		0x30
+
 #define USER32_CODE_VA	0x50000000u
 #define USER32_STACK_VA	0x50100000u
 #define STACK32_SIZE	(1u << GUEST_STACK_SHIFT)
@@ -51,11 +55,20 @@ typedef bool (*trap_hook32)(struct regs32 *regs);
 extern trap_hook32 trap_hooks32[256];
 
 void init32(void);
+void load_table32(const char *what, const void *base, u16 limit);
+u64 set_gate32(u32 vector, u64 gate);
 void trap32(struct regs32 *regs);
 void call32(enum guest_call nr);
 void note32(struct env32 *env, u32 value);
 void spin_until32(const u32 *word, u32 value);
 u32 user_call32(u32 (*fn)(u32 arg), u32 arg);
+
+/* task32.c; @root: other tables with the same memory */
+u32 task_calls32(struct env32 *env, u32 root);
+u32 task_16bit32(struct env32 *env, u32 root);
+u32 task_events32(struct env32 *env, u32 root, u32 free_va);
+u32 task_faults32(struct env32 *env, u32 root, u32 free_va);
+u32 task_trap32(struct env32 *env, u32 root);
 
 /* One access each; 0 or TRAPPED(vector). The user ones run at CPL 3. */
 u32 probe_read32(u32 va);
