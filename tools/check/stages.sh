@@ -5,7 +5,7 @@
 build_stages="build_6_1 build_6_12 build_debug build_programs build_linux"
 test_stages="linux upstream guests_2cpus guests_1cpu host life statistics api_ept api_shadow huge
 	races waits hotplug suspend perf
-	guests_debug guests_6_12 unit fuzz style headers_6_1 headers_6_12 sparse_6_1
+	guests_debug guests_exits guests_6_12 unit fuzz style headers_6_1 headers_6_12 sparse_6_1
 	sparse_6_12 docs files"
 closing_stages="checksums"
 
@@ -136,8 +136,17 @@ stage_guests_2cpus()
 # With the assertions compiled in, and the auditor at work.
 stage_guests_debug()
 {
-	UMBRA_DEBUG=1 in_host -c 2 -- "$here/host/guests.sh" --audit 100 "$runner" 2 \
+	UMBRA_DEBUG=1 in_host -c 2 -- "$here/host/guests.sh" --set audit=100 "$runner" 2 \
 		umbra-ept umbra-shadow
+}
+
+# Shadow paging with an exit for each page fault and INVLPG: guests that have many.
+stage_guests_exits()
+{
+	in_host -c 2 -- "$here/host/guests.sh" --set direct_faults=N --only \
+		"ptemod map_unmap self_map self_edit alias recycle table_writes upgrade perm_wp
+		perm_nowp perm_smep accessed_dirty switch_pcid fork_cow exec user_exceptions
+		legacy_fork pae_recycle smp_edit smp_map smp_shootdown" "$runner" 2 umbra-shadow
 }
 
 stage_guests_6_12()

@@ -49,10 +49,12 @@ module_load()
 	esac
 }
 
-# audit_every MODULE N: have umbra check its tables after every Nth fault.
-audit_every()
+# parameter_set MODULE NAME=VALUE: of umbra, which shows it as it was given.
+parameter_set()
 {
-	[ "$1" != umbra ] || echo "$2" >/sys/module/umbra/parameters/audit
+	[ "$1" = umbra ] || return 0
+	echo "${2#*=}" >"/sys/module/umbra/parameters/${2%%=*}" &&
+		[ "$(cat "/sys/module/umbra/parameters/${2%%=*}")" = "${2#*=}" ]
 }
 
 module_unload()
