@@ -96,7 +96,8 @@ static struct zone *zone_of(unsigned int index)
 	return index < LOW_PAGES ? &low_zone : &high_zone;
 }
 
-static void arena_init(void)
+/* Before there are threads that would find it while one makes it. */
+static void __attribute__((constructor)) arena_init(void)
 {
 	size_t size = (size_t)ARENA_PAGES << PAGE_SHIFT;
 
@@ -117,8 +118,6 @@ unsigned long __get_free_page(gfp_t gfp)
 	if (fail(gfp))
 		return 0;
 	shim_lock();
-	if (!arena)
-		arena_init();
 	index = zone_get(gfp & GFP_DMA32 ? &low_zone : &high_zone);
 	shim_pages++;
 	shim_unlock();
@@ -134,7 +133,7 @@ static unsigned int arena_index(const void *addr)
 {
 	size_t offset = (const unsigned char *)addr - arena;
 
-	WARN_ON(!arena || offset >= (size_t)ARENA_PAGES << PAGE_SHIFT);
+	WARN_ON(offset >= (size_t)ARENA_PAGES << PAGE_SHIFT);
 	return offset >> PAGE_SHIFT;
 }
 
