@@ -644,6 +644,21 @@ void slot_delete(int id)
 	cpu_audit();
 }
 
+void slot_age_mmio(int id)
+{
+	const u64 period = BIT_ULL(UMBRA_MMIO_GEN_BITS);
+	struct umbra_memslots *slots = machine.mmu.memslots;
+	u64 gen = slots->mmio_gen;
+	u32 flags = machine.slot[id]->flags & KVM_MEM_READONLY;
+
+	if (gen % period < 16 || gen % period > period - 16)
+		return;
+	slots->mmio_gen = gen | (period - 1);
+	slot_delete(id);
+	slot_create(id, flags);
+	machine.mmu.memslots->mmio_gen = gen + period - rnd(8);
+}
+
 /* The new slot inherits what mmu/ keeps in the old one. */
 static void log_dirty(int id, bool on, bool all)
 {

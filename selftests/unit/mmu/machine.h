@@ -91,6 +91,8 @@ void host_init(void);
 void host_destroy(void);
 int slot_create(int id, u32 flags);
 void slot_delete(int id);
+/* So much is done to slots that generations look like older ones of theirs again. */
+void slot_age_mmio(int id);
 void slot_log_dirty(int id, bool on);
 /* With everything in the log, and nothing made to fault: KVM_DIRTY_LOG_INITIALLY_SET. */
 void slot_log_initially_set(int id);

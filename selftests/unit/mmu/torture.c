@@ -382,6 +382,8 @@ static void step_slot(void)
 	if (!slot) {
 		slot_create(id, (chance(special) ? KVM_MEM_READONLY : 0) |
 			    (chance(special) ? KVM_MEM_LOG_DIRTY_PAGES : 0));
+	} else if (chance(2)) {
+		slot_age_mmio(id);
 	} else if (chance(15)) {
 		slot_delete(id);
 		/* Mostly it comes back at once. */
