@@ -3,6 +3,7 @@
 #ifndef GUEST_STUBS_H
 #define GUEST_STUBS_H
 
+#ifdef __ASSEMBLY__
 	.macro	trap_stubs common
 	.set	vector, 0
 	.rept	256
@@ -15,5 +16,6 @@
 	.set	vector, vector + 1
 	.endr
 	.endm
+#endif
 
 #endif
