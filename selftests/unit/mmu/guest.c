@@ -104,6 +104,17 @@ bool guest_translates(const struct cpu *cpu, const struct guest_access *a)
 	return !r.fault;
 }
 
+bool guest_reaches_table(const struct cpu *cpu, const struct guest_access *a)
+{
+	struct ref_access ra = ref_access(cpu, a);
+	struct umbra_memslot *slot;
+	struct ref_result r;
+
+	reference_now(cpu, &ra, &r);
+	return !r.fault && gfn_to_page(r.gpa >> 12, false, &slot) >= 0 && slot->track &&
+	       slot->track[(r.gpa >> 12) - slot->base_gfn];
+}
+
 bool guest_peek(const struct cpu *cpu, const struct guest_access *a, u64 *value)
 {
 	struct ref_access ra = ref_access(cpu, a);

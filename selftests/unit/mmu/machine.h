@@ -276,6 +276,8 @@ void guest_access(struct cpu *cpu, const struct guest_access *access);
 void guest_access_inside(struct cpu *cpu, const struct guest_access *access);
 /* Would the access succeed, or at least not be the guest's own fault? */
 bool guest_translates(const struct cpu *cpu, const struct guest_access *access);
+/* Would it, and does it go to what is tracked as a guest table? */
+bool guest_reaches_table(const struct cpu *cpu, const struct guest_access *access);
 /* What is there now; false where the access would fault, or cross a page. */
 bool guest_peek(const struct cpu *cpu, const struct guest_access *access, u64 *value);
 /* The emulator's fetch there. */

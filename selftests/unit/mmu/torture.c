@@ -466,6 +466,31 @@ static void cpu_destroy(struct cpu *cpu)
 	umbra_mmu_vcpu_destroy(&cpu->v);
 }
 
+/* One table is written to between any two flushes, by the guest itself. */
+static void step_restless(struct cpu *cpu)
+{
+	const struct umbra_paging_state *s = &cpu->v.state;
+	struct guest_access a;
+	bool user;
+	unsigned int tries = 0;
+
+	do {
+		next_access(cpu, &a);
+		a.write = true;
+		a.fetch = false;
+	} while (!guest_reaches_table(cpu, &a) && ++tries < 16);
+	user = a.user;
+	for (unsigned int i = rnd(16); tries < 16 && i; i--) {
+		/* Others come from another privilege level. */
+		a.user = user && s->cpl == 3;
+		guest_access(cpu, &a);
+		if (chance(70))
+			one_access(cpu);
+		if (chance(80))
+			guest_flush_all(cpu);
+	}
+}
+
 /* What may happen on a CPU at any moment, also while another is in mmu/. */
 static void step_cpu(struct cpu *cpu)
 {
@@ -621,7 +646,10 @@ static void step(void)
 	} else if (kind < 997) {
 		cpu_audit();
 	} else if (kind < 998) {
-		step_fill(cpu);
+		if (chance(70))
+			step_restless(cpu);
+		else
+			step_fill(cpu);
 	} else {
 		shim_fail_percent = 0;
 		cpu_destroy(cpu);
