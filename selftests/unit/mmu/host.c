@@ -655,8 +655,9 @@ void slot_age_mmio(int id)
 		return;
 	slots->mmio_gen = gen | (period - 1);
 	slot_delete(id);
-	slot_create(id, flags);
-	machine.mmu.memslots->mmio_gen = gen + period - rnd(8);
+	/* Without memory for the slot there is no new set. */
+	if (!slot_create(id, flags))
+		machine.mmu.memslots->mmio_gen = gen + period - rnd(8);
 }
 
 /* The new slot inherits what mmu/ keeps in the old one. */
