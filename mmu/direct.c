@@ -77,8 +77,7 @@ void umbra_direct_begin(struct umbra_mmu_vcpu *vcpu)
 void umbra_direct_invlpg(struct umbra_mmu_vcpu *vcpu)
 {
 	lockdep_assert_held_write(&vcpu->mmu->lock);
-	if (vcpu->direct != UMBRA_DIRECT_NONE)
-		vcpu->direct |= UMBRA_DIRECT_INVLPG;
+	vcpu->direct |= UMBRA_DIRECT_INVLPG;
 }
 
 /* @all: USER, or all that unsync pages forbid, for those whose root leads to some. */

@@ -41,7 +41,7 @@ extern bool umbra_direct_faults;
 /* @vcpu's root was loaded and is in line; flush_guest is set. mmu_lock for write. */
 void umbra_direct_begin(struct umbra_mmu_vcpu *vcpu);
 
-/* No unsync page below @vcpu's root has an entry. Context: mmu_lock for write. */
+/* No unsync page below @vcpu's root has an entry; @vcpu->direct is not NONE. mmu_lock for write. */
 void umbra_direct_invlpg(struct umbra_mmu_vcpu *vcpu);
 
 /* Pages have become unsync. Context: mmu_lock held for write. */

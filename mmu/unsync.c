@@ -11,6 +11,7 @@
  * restless: it stays unsync, and what the guest may rely on after a flush is read
  * without protecting the table. What is read then is not older than the flush.
  */
+#include <asm/processor-flags.h>
 #include <linux/moduleparam.h>
 #include "direct.h"
 #include "sync.h"
@@ -148,7 +149,10 @@ bool umbra_unsync_empty(struct umbra_mmu_vcpu *vcpu, unsigned int max)
 	struct umbra_shadow_page *sp = vcpu->shadow_root;
 
 	lockdep_assert_held_write(&vcpu->mmu->lock);
-	if (!sp || sp->role.invalid || sp->role.registers || count(sp, max) > max)
+	/* Where each INVLPG exits all the same, it would only cost faults. */
+	if (vcpu->direct == UMBRA_DIRECT_NONE || (vcpu->state.cr4 & X86_CR4_PCIDE))
+		return false;
+	if (!sp || sp->role.invalid || count(sp, max) > max)
 		return false;
 	empty(vcpu->mmu, sp);
 	umbra_direct_invlpg(vcpu);

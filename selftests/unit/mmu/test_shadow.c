@@ -10,6 +10,7 @@
 #include <tap.h>
 #include "../../../mmu/rmap.h"
 #include "../../../mmu/shadow.h"
+#include "../../../mmu/sync.h"
 #include "scene.h"
 
 /* ---- scenes ---- */
@@ -286,6 +287,28 @@ static void scene_invlpg_run(void)
 	vm_destroy("invlpg");
 }
 
+/* With PCID INVLPG always exits: nothing is to be gained by dropping entries. */
+static void scene_invlpg_pcid(void)
+{
+	u64 faults;
+
+	vm_create(UMBRA_POLICY_SHADOW);
+	long_mode();
+	guest_toggle(cpu, 0, X86_CR4_PCIDE, 0);
+	set_entry(3, 0, 4 << 12 | PTE);
+	set_entry(4, 0, 20 << 12 | PTE);
+	ok(reads(0, 20) && (cpu->v.state.cr4 & X86_CR4_PCIDE), "a guest with PCID");
+	cpu_exit(cpu);
+	write_lock(&mmu->lock);
+	umbra_unsync(mmu, umbra_gfn_to_slot(mmu, 4), 4);
+	write_unlock(&mmu->lock);
+	faults = cpu->v.stat.pf_taken;
+	for (unsigned int i = 0; i < 4; i++)
+		guest_invlpg(cpu, i);
+	ok(reads(0, 20) && cpu->v.stat.pf_taken == faults, "INVLPGs in a row drop nothing");
+	vm_destroy("invlpg with PCID");
+}
+
 /* Device memory may be replaced without a word from the notifier. */
 static void scene_silent_replacement(void)
 {
@@ -484,6 +507,7 @@ int main(void)
 	scene_unsync();
 	scene_restless();
 	scene_invlpg_run();
+	scene_invlpg_pcid();
 	scene_silent_replacement();
 	scene_pae();
 	scene_legacy();
