@@ -23,4 +23,8 @@ void umbra_nx_join(struct umbra_vm *vm);
 void umbra_nx_leave(struct umbra_vm *vm);
 void umbra_nx_disable(struct umbra_vm *vm);
 
+/* shadow_pages.c: the host may ask for their memory. Return: 0 or -ENOMEM. */
+int umbra_shadow_pages_init(void);
+void umbra_shadow_pages_exit(void);
+
 #endif /* _UMBRA_CORE_CORE_H */

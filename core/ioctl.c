@@ -71,6 +71,8 @@ static const struct ioctl_row vm_rows[] = {
 	{ KVM_CREATE_VCPU, UMBRA_LOCK_VM | UMBRA_LOCK_SLOTS, umbra_vcpu_create },
 	{ KVM_CHECK_EXTENSION, 0, umbra_check_extension },
 	{ KVM_ENABLE_CAP, UMBRA_LOCK_VM | UMBRA_LOCK_SLOTS, umbra_vm_enable_cap },
+	{ KVM_SET_NR_MMU_PAGES, UMBRA_LOCK_SLOTS, umbra_shadow_pages_set },
+	{ KVM_GET_NR_MMU_PAGES, UMBRA_LOCK_SLOTS, umbra_shadow_pages_get },
 	{ KVM_SET_TSS_ADDR, 0, umbra_vm_set_tss_addr },
 	{ KVM_SET_IDENTITY_MAP_ADDR, UMBRA_LOCK_VM, umbra_vm_set_identity_map_addr },
 	{ KVM_IRQ_LINE, 0, umbra_irq_set_line },

@@ -87,6 +87,10 @@ void umbra_slots_init(struct umbra_vm *vm);
 void umbra_slots_destroy(struct umbra_vm *vm);
 long umbra_slots_set_region(struct umbra_call *call);
 
+/* shadow_pages.c */
+long umbra_shadow_pages_set(struct umbra_call *call);
+long umbra_shadow_pages_get(struct umbra_call *call);
+
 /* dirty.c */
 #define UMBRA_LOG_FLAGS	(KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET)
 int umbra_dirty_alloc(struct umbra_vm *vm, struct umbra_memslot *slot);

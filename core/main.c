@@ -76,15 +76,20 @@ static int __init umbra_init(void)
 	ret = umbra_mmu_module_init(&umbra_caps);
 	if (ret)
 		goto err_vmx;
+	ret = umbra_shadow_pages_init();
+	if (ret)
+		goto err_mmu;
 	umbra_nx_init();
 	umbra_debugfs_init();
 	ret = misc_register(&umbra_dev);
 	if (ret)
-		goto err_mmu;
+		goto err_debugfs;
 	return 0;
 
-err_mmu:
+err_debugfs:
 	umbra_debugfs_exit();
+	umbra_shadow_pages_exit();
+err_mmu:
 	umbra_mmu_module_exit();
 err_vmx:
 	umbra_vmx_exit();
@@ -95,6 +100,7 @@ static void __exit umbra_exit(void)
 {
 	misc_deregister(&umbra_dev);
 	umbra_debugfs_exit();
+	umbra_shadow_pages_exit();
 	umbra_mmu_module_exit();
 	umbra_vmx_exit();
 }

@@ -91,11 +91,13 @@ static void audit_link(struct umbra_auditor *a, const struct umbra_shadow_page *
 {
 	/* A PDPTE has no rights and no flags. */
 	u64 bits = sp->role.registers ? PT_PRESENT : fmt->link;
+	/* Reclaiming clears the accessed flag, CPUs set it. */
+	u64 flags = sp->role.registers ? 0 : PT_DIRTY | fmt->accessed;
 	const struct umbra_shadow_page *child;
 
 	a->out->entries++;
 	a->links++;
-	if ((spte & ~(SPTE_ADDR | PT_DIRTY)) != bits || !pfn_valid(umbra_spte_pfn(spte))) {
+	if ((spte & ~(SPTE_ADDR | flags)) != (bits & ~flags) || !pfn_valid(umbra_spte_pfn(spte))) {
 		found(a, sp, "spte %u, %llx, is no link", index, spte);
 		return;
 	}
@@ -106,6 +108,9 @@ static void audit_link(struct umbra_auditor *a, const struct umbra_shadow_page *
 	}
 	if (child->role.level + 1 != sp->role.level || child->role.invalid)
 		found(a, sp, "spte %u links to role %x", index, child->role.word);
+	if (child->generation != a->mmu->shadow->generation &&
+	    (sp->role.registers || sp->generation == a->mmu->shadow->generation))
+		found(a, sp, "spte %u links to an obsolete page", index);
 	if (!contains(&child->parents, &sp->spt[index]))
 		found(a, sp, "spte %u is not among the parents of gfn %llx", index, child->gfn);
 	if (umbra_shadow_is_loose(child) && !test_bit(index, sp->unsync_map))
@@ -286,7 +291,8 @@ static void audit_bucket(struct umbra_auditor *a, const struct hlist_head *bucke
 			found(a, sp, "is in the wrong bucket");
 		hlist_for_each_entry(other, bucket, hash_link)
 			if (other != sp && other->gfn == sp->gfn &&
-			    other->role.word == sp->role.word)
+			    other->role.word == sp->role.word &&
+			    other->generation == sp->generation)
 				found(a, sp, "exists twice");
 	}
 }

@@ -16,7 +16,7 @@
 #include <linux/sched.h>
 #include "ept.h"
 #include "fault.h"
-#include "large.h"
+#include "shadow.h"
 #include "spte.h"
 #include "tlb.h"
 
@@ -94,14 +94,17 @@ void umbra_mmu_recover_nx(struct umbra_mmu *mmu, unsigned long nr)
 void umbra_mmu_set_nx_huge(struct umbra_mmu *mmu, bool on)
 {
 	struct umbra_table_list dead = { };
+	bool changed;
 
 	write_lock(&mmu->lock);
-	if (mmu->nx_huge != on) {
+	changed = mmu->nx_huge != on;
+	if (changed) {
 		mmu->nx_huge = on;
 		umbra_ept_zap_tables(mmu, 0, umbra_level_frames(fmt->levels + 1), &dead);
-		umbra_large_drop_all(mmu);
 	}
 	umbra_mmu_flush(mmu);
 	write_unlock(&mmu->lock);
 	umbra_ept_free_dead(mmu, &dead);
+	if (changed)
+		umbra_shadow_zap_all(mmu);
 }

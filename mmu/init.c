@@ -2,6 +2,7 @@
 /*
  * Setting up and tearing down: the module's part, a VM's, a vCPU's.
  */
+#include <linux/errno.h>
 #include <umbra/mmu.h>
 #include "ept.h"
 #include "shadow.h"
@@ -29,11 +30,15 @@ int umbra_mmu_init(struct umbra_mmu *mmu, const struct umbra_cpu_ops *ops,
 	mmu->ops = ops;
 	mmu->policy = policy;
 	mmu->ept_root = INVALID_PAGE;
-	return init_srcu_struct(&mmu->srcu);
+	if (init_srcu_struct(&mmu->srcu))
+		return -ENOMEM;
+	umbra_reclaim_join(mmu);
+	return 0;
 }
 
 void umbra_mmu_destroy(struct umbra_mmu *mmu)
 {
+	umbra_reclaim_leave(mmu);
 	/* No CPU is left that could owe a flush, or be kicked. */
 	atomic64_set(&mmu->tlb_paid, atomic64_read(&mmu->tlb_gen));
 	umbra_ept_destroy(mmu);

@@ -9,8 +9,6 @@
 #include "shadow.h"
 #include "slot.h"
 
-static const struct umbra_format *const fmt = &umbra_format_shadow;
-
 void umbra_large_track(struct umbra_memslot *slot, gfn_t gfn)
 {
 	struct umbra_large *large = umbra_slot_large(slot, gfn);
@@ -39,26 +37,6 @@ bool umbra_large_drop(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t s
 		any |= umbra_shadow_drop_all(mmu, &large->rmap);
 	}
 	return any;
-}
-
-void umbra_large_drop_all(struct umbra_mmu *mmu)
-{
-	struct umbra_shadow_page *sp;
-	unsigned int i;
-
-	lockdep_assert_held_write(&mmu->lock);
-	if (!mmu->shadow)
-		return;
-	list_for_each_entry(sp, &mmu->shadow->active, link) {
-		if (sp->role.level != LARGE_LEVEL)
-			continue;
-		for (i = 0; i < TABLE_ENTRIES; i++) {
-			u64 spte = READ_ONCE(sp->spt[i]);
-
-			if (umbra_spte_present(fmt, spte) && umbra_spte_leaf(spte))
-				umbra_shadow_drop(mmu, &sp->spt[i]);
-		}
-	}
 }
 
 void umbra_large_collapse(struct umbra_mmu *mmu, struct umbra_memslot *slot)

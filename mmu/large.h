@@ -66,9 +66,6 @@ void umbra_large_untrack(struct umbra_memslot *slot, gfn_t gfn);
 /* Drop the large leaves that map one of [start, end). Return: whether there was one. */
 bool umbra_large_drop(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start, gfn_t end);
 
-/* Drop all large leaves of all shadow pages. */
-void umbra_large_drop_all(struct umbra_mmu *mmu);
-
 /**
  * umbra_large_collapse() - let what is small become large again
  * @slot: published

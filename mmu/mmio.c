@@ -107,8 +107,8 @@ int umbra_mmu_mmio_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault)
 
 void umbra_mmu_zap_mmio(struct umbra_mmu *mmu)
 {
+	umbra_shadow_zap_all(mmu);
 	write_lock(&mmu->lock);
-	umbra_shadow_zap_mmio(mmu);
 	umbra_ept_zap_mmio(mmu);
 	write_unlock(&mmu->lock);
 }

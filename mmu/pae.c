@@ -50,13 +50,14 @@ int umbra_pae_root_create(struct umbra_mmu_vcpu *vcpu)
 	return 0;
 }
 
-static void drop_links(struct umbra_mmu *mmu, struct umbra_shadow_page *sp)
+void umbra_pae_root_clear(struct umbra_mmu_vcpu *vcpu)
 {
+	struct umbra_shadow_page *sp = vcpu->pae_root;
 	unsigned int i;
 
 	for (i = 0; i < NR_PDPTES; i++)
 		if (umbra_spte_present(&umbra_format_shadow, READ_ONCE(sp->spt[i])))
-			umbra_shadow_drop(mmu, &sp->spt[i]);
+			umbra_shadow_drop(vcpu->mmu, &sp->spt[i]);
 }
 
 void umbra_pae_root_destroy(struct umbra_mmu_vcpu *vcpu)
@@ -66,7 +67,7 @@ void umbra_pae_root_destroy(struct umbra_mmu_vcpu *vcpu)
 	lockdep_assert_held_write(&vcpu->mmu->lock);
 	if (!sp)
 		return;
-	drop_links(vcpu->mmu, sp);
+	umbra_pae_root_clear(vcpu);
 	vcpu->pae_root = NULL;
 	umbra_table_free(vcpu->mmu, sp->spt);
 	kmem_cache_free(umbra_sp_slab, sp);

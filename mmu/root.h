@@ -33,6 +33,9 @@ int umbra_pae_root_create(struct umbra_mmu_vcpu *vcpu);
 /* Context: mmu_lock held for write; no CPU uses it. */
 void umbra_pae_root_destroy(struct umbra_mmu_vcpu *vcpu);
 
+/* Drop what it leads to; faults find it again. Context: mmu_lock held for write. */
+void umbra_pae_root_clear(struct umbra_mmu_vcpu *vcpu);
+
 /**
  * umbra_pae_root_load() - make the root follow CR3 or the PDPTE registers
  *

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Life of shadow pages: hash, creation, zapping, limit. See shadow.h for the
- * rules.
+ * Life of shadow pages: hash, creation, zapping. See shadow.h for the rules, and
+ * reclaim.c for how many there may be.
  */
 #include <linux/gfp.h>
 #include <linux/hash.h>
@@ -16,13 +16,6 @@
 #include "sync.h"
 #include "tlb.h"
 #include "track.h"
-
-/* A VM may always have this many shadow pages, and one per so many of its own. */
-#define SHADOW_MIN_PAGES	256
-#define SHADOW_RATIO		50
-
-/* Make room for this many at a time. */
-#define SHADOW_BATCH		16
 
 static const struct umbra_format *const fmt = &umbra_format_shadow;
 
@@ -52,7 +45,8 @@ struct umbra_shadow_page *umbra_shadow_find(struct umbra_mmu *mmu, gfn_t gfn,
 
 	lockdep_assert_held_write(&mmu->lock);
 	hlist_for_each_entry(sp, bucket(shadow, gfn), hash_link) {
-		if (sp->gfn != gfn || sp->role.word != role.word)
+		if (sp->gfn != gfn || sp->role.word != role.word ||
+		    sp->generation != shadow->generation)
 			continue;
 		list_move(&sp->link, &shadow->active);
 		return sp;
@@ -75,6 +69,7 @@ struct umbra_shadow_page *umbra_shadow_get(struct umbra_mmu_vcpu *vcpu,
 	sp = umbra_cache_pop(&vcpu->sp_cache);
 	sp->role = role;
 	sp->gfn = gfn;
+	sp->generation = mmu->shadow->generation;
 	sp->spt = umbra_table_alloc(vcpu);
 	memset64(sp->spt, fmt->none, TABLE_ENTRIES);
 	umbra_table_set_owner(sp->spt, sp);
@@ -82,7 +77,7 @@ struct umbra_shadow_page *umbra_shadow_get(struct umbra_mmu_vcpu *vcpu,
 		sp->entry = umbra_cache_pop(&vcpu->table_cache);
 	hlist_add_head(&sp->hash_link, bucket(mmu->shadow, gfn));
 	list_add(&sp->link, &mmu->shadow->active);
-	mmu->shadow->nr_pages++;
+	WRITE_ONCE(mmu->shadow->nr_pages, mmu->shadow->nr_pages + 1);
 	mmu->stat.mmu_cache_miss++;
 	if (slot && !role.direct)
 		umbra_track_add(mmu, slot, gfn);
@@ -162,22 +157,6 @@ bool umbra_shadow_drop_all(struct umbra_mmu *mmu, struct umbra_rmap_head *head)
 	return any;
 }
 
-void umbra_shadow_zap_mmio(struct umbra_mmu *mmu)
-{
-	struct umbra_shadow_page *sp;
-	unsigned int i;
-
-	lockdep_assert_held_write(&mmu->lock);
-	if (!mmu->shadow)
-		return;
-	list_for_each_entry(sp, &mmu->shadow->active, link) {
-		for (i = 0; i < TABLE_ENTRIES && sp->has_mmio; i++)
-			if (umbra_spte_mmio(READ_ONCE(sp->spt[i])))
-				umbra_shadow_drop(mmu, &sp->spt[i]);
-		sp->has_mmio = false;
-	}
-}
-
 static bool protect(struct umbra_mmu *mmu, u64 *sptep)
 {
 	struct umbra_shadow_page *sp = umbra_spte_page(sptep);
@@ -228,7 +207,7 @@ static void free_sp(struct umbra_mmu *mmu, struct umbra_shadow_page *sp)
 	umbra_table_free(mmu, sp->spt);
 	if (sp->entry)
 		free_page((unsigned long)sp->entry);
-	mmu->shadow->nr_pages--;
+	WRITE_ONCE(mmu->shadow->nr_pages, mmu->shadow->nr_pages - 1);
 	kmem_cache_free(umbra_sp_slab, sp);
 }
 
@@ -316,35 +295,6 @@ void umbra_shadow_free_dead(struct umbra_mmu *mmu, struct list_head *dead)
 	list_for_each_entry_safe(sp, tmp, dead, link)
 		free_sp(mmu, sp);
 	INIT_LIST_HEAD(dead);
-}
-
-static unsigned long compute_limit(struct umbra_mmu *mmu)
-{
-	return max_t(unsigned long, SHADOW_MIN_PAGES, umbra_slots_pages(mmu) / SHADOW_RATIO);
-}
-
-void umbra_shadow_make_room(struct umbra_mmu *mmu)
-{
-	struct umbra_shadow *shadow = mmu->shadow;
-	struct umbra_shadow_page *sp, *tmp;
-	unsigned int zapped = 0;
-	LIST_HEAD(dead);
-
-	if (likely(shadow->nr_pages + CACHE_SPS <= shadow->limit))
-		return;
-	/* Slots may have come or gone. */
-	shadow->limit = compute_limit(mmu);
-	if (shadow->nr_pages + CACHE_SPS <= shadow->limit)
-		return;
-	list_for_each_entry_safe_reverse(sp, tmp, &shadow->active, link) {
-		if (sp->root_count)
-			continue;
-		umbra_shadow_zap(mmu, sp, &dead);
-		mmu->stat.mmu_recycled++;
-		if (++zapped == SHADOW_BATCH)
-			break;
-	}
-	umbra_shadow_free_dead(mmu, &dead);
 }
 
 struct umbra_shadow *umbra_shadow_create(void)

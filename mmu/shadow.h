@@ -106,6 +106,8 @@ static inline bool umbra_role_has_table(union umbra_role role)
  *	when it first has a large leaf; NULL otherwise
  * @parents: sptes that link here
  * @root_count: how many shadow_root and prev_root point here
+ * @generation: umbra_shadow.generation when it was created; with another it is
+ *	obsolete: no CPU gets to it, nothing new leads to it, it is about to be zapped
  * @nr_present: present sptes in @spt
  * @writes: writes by the guest to its table since it was last seen to be used
  * @stored: level 1: the entry that the last of them was for
@@ -132,6 +134,7 @@ struct umbra_shadow_page {
 	u64 *entry;
 	struct umbra_rmap_head parents;
 	unsigned int root_count;
+	unsigned int generation;
 	unsigned int nr_present;
 	unsigned int writes;
 	unsigned int stored;
@@ -161,9 +164,10 @@ static inline bool umbra_shadow_is_loose(const struct umbra_shadow_page *sp)
 
 /**
  * struct umbra_shadow - the shadow family of a VM
- * @active: pages in use, most recently used first
+ * @active: pages in use, most recently used first, obsolete ones last
+ * @generation: of pages that are not obsolete
  * @nr_pages: pages in use, including invalid roots
- * @limit: pages allowed before the oldest are zapped
+ * @limit: pages allowed before the oldest are zapped; 0 before it is first needed
  * @turn: counts when pages are let go, and when they are brought back
  * @withholding: sum of their @withheld
  * @withholders: pages that have such leaves
@@ -171,6 +175,7 @@ static inline bool umbra_shadow_is_loose(const struct umbra_shadow_page *sp)
  */
 struct umbra_shadow {
 	struct list_head active;
+	unsigned int generation;
 	unsigned long nr_pages;
 	unsigned long limit;
 	unsigned int turn;
@@ -274,9 +279,6 @@ void umbra_shadow_drop(struct umbra_mmu *mmu, u64 *sptep);
 /* Drop every spte of a set. Return: whether there was one. */
 bool umbra_shadow_drop_all(struct umbra_mmu *mmu, struct umbra_rmap_head *head);
 
-/* Drop every spte for MMIO (mmio.h). */
-void umbra_shadow_zap_mmio(struct umbra_mmu *mmu);
-
 /* Work on all leaves that map @gfn. Return: whether one was affected. */
 bool umbra_shadow_write_protect(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn);
 bool umbra_shadow_age(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn, bool clear);
@@ -318,6 +320,19 @@ void umbra_shadow_free_root(struct umbra_mmu *mmu, struct umbra_shadow_page *sp)
  * Before, not between, the umbra_shadow_get() of one fault.
  */
 void umbra_shadow_make_room(struct umbra_mmu *mmu);
+
+/**
+ * umbra_shadow_zap_all() - begin again without shadow pages
+ *
+ * When it returns no vCPU uses an entry that was there before the call, and all of
+ * them are gone.
+ * Context: takes mmu->srcu and mmu_lock, which it gives up now and then; may sleep.
+ */
+void umbra_shadow_zap_all(struct umbra_mmu *mmu);
+
+/* Make the pages of a VM known to umbra_mmu_shrink(), or no longer. May sleep. */
+void umbra_reclaim_join(struct umbra_mmu *mmu);
+void umbra_reclaim_leave(struct umbra_mmu *mmu);
 
 /* The slot that holds @gfn, published or retiring. */
 struct umbra_memslot *umbra_shadow_slot(struct umbra_mmu *mmu, gfn_t gfn);

@@ -105,6 +105,7 @@ void umbra_mmu_slot_free(struct umbra_memslot *slot)
 
 int umbra_mmu_slots_prepare(struct umbra_mmu *mmu)
 {
+	struct umbra_shadow *shadow;
 	struct umbra_memslot *slot;
 	int ret;
 
@@ -117,9 +118,12 @@ int umbra_mmu_slots_prepare(struct umbra_mmu *mmu)
 		if (ret)
 			return ret;
 	}
-	if (!mmu->shadow)
-		mmu->shadow = umbra_shadow_create();
-	return mmu->shadow ? 0 : -ENOMEM;
+	if (mmu->shadow)
+		return 0;
+	shadow = umbra_shadow_create();
+	/* Who counts its pages without a lock finds a list of none. */
+	smp_store_release(&mmu->shadow, shadow);
+	return shadow ? 0 : -ENOMEM;
 }
 
 void umbra_mmu_slot_retire(struct umbra_mmu *mmu, struct umbra_memslot *slot)
@@ -158,6 +162,9 @@ void umbra_mmu_zap_gfns(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t
 	umbra_shadow_free_dead(mmu, &dead);
 	if (mmu->retiring == slot)
 		mmu->retiring = NULL;
+	/* With less memory there may be fewer pages. */
+	if (mmu->shadow)
+		mmu->shadow->limit = 0;
 	write_unlock(&mmu->lock);
 	umbra_ept_free_dead(mmu, &tables);
 }

@@ -7,6 +7,7 @@
 #define _UMBRA_COMPAT_H
 
 #include <linux/mm.h>
+#include <linux/shrinker.h>
 #include <linux/syscore_ops.h>
 #include <linux/version.h>
 
@@ -108,6 +109,49 @@ static inline int umbra_follow_pfnmap(struct vm_area_struct *vma, unsigned long 
 #define umbra_eventfd_signal(ctx)	eventfd_signal(ctx)
 #else
 #define umbra_eventfd_signal(ctx)	eventfd_signal(ctx, 1)
+#endif
+
+/**
+ * umbra_shrinker_register() - have the kernel ask for memory back
+ * @name: in debugfs
+ * @count: as shrinker.count_objects
+ * @scan: as shrinker.scan_objects
+ *
+ * Return: what umbra_shrinker_unregister() takes; NULL without memory. There may be
+ * one at a time.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+static inline struct shrinker *
+umbra_shrinker_register(const char *name,
+			unsigned long (*count)(struct shrinker *s, struct shrink_control *sc),
+			unsigned long (*scan)(struct shrinker *s, struct shrink_control *sc))
+{
+	struct shrinker *shrinker = shrinker_alloc(0, "%s", name);
+
+	if (!shrinker)
+		return NULL;
+	shrinker->count_objects = count;
+	shrinker->scan_objects = scan;
+	shrinker_register(shrinker);
+	return shrinker;
+}
+
+#define umbra_shrinker_unregister(shrinker)	shrinker_free(shrinker)
+#else
+static inline struct shrinker *
+umbra_shrinker_register(const char *name,
+			unsigned long (*count)(struct shrinker *s, struct shrink_control *sc),
+			unsigned long (*scan)(struct shrinker *s, struct shrink_control *sc))
+{
+	static struct shrinker shrinker;
+
+	shrinker = (struct shrinker) {
+		.count_objects = count, .scan_objects = scan, .seeks = DEFAULT_SEEKS,
+	};
+	return register_shrinker(&shrinker, "%s", name) ? NULL : &shrinker;
+}
+
+#define umbra_shrinker_unregister(shrinker)	unregister_shrinker(shrinker)
 #endif
 
 #endif /* _UMBRA_COMPAT_H */

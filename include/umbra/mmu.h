@@ -20,6 +20,8 @@
 #include <linux/spinlock.h>
 #include <linux/srcu.h>
 #include <umbra/memslot.h>
+#include <umbra/mmu_audit.h>
+#include <umbra/mmu_limit.h>
 #include <umbra/mmu_stat.h>
 #include <umbra/types.h>
 
@@ -173,6 +175,9 @@ struct umbra_cpu_ops {
  * @nx_huge: large EPT leaves are not executable (@lock for write)
  * @nx_cursor: where umbra_mmu_recover_nx() goes on (@lock for write)
  * @shadow: state of the shadow family, NULL until first used
+ * @page_limit: shadow pages that user space allows; 0: it does not care (@lock for
+ *	write)
+ * @reclaim_link: among all VMs, see mmu/reclaim.c, whose lock guards it
  * @retiring: slot that is being deleted, see umbra_mmu_slot_retire()
  * @vcpus: vCPUs by index, for tracking of roots (@lock)
  * @nr_vcpus: how many of @vcpus are set
@@ -201,6 +206,8 @@ struct umbra_mmu {
 	bool nx_huge;
 	gfn_t nx_cursor;
 	struct umbra_shadow *shadow;
+	unsigned long page_limit;
+	struct list_head reclaim_link;
 	struct umbra_memslot *retiring;
 
 	struct umbra_mmu_vcpu *vcpus[UMBRA_MAX_VCPUS];
@@ -759,42 +766,5 @@ void umbra_mmu_recover_nx(struct umbra_mmu *mmu, unsigned long nr);
  * Context: any lock of the MMU may be held; does not sleep.
  */
 void umbra_mmu_flush(struct umbra_mmu *mmu);
-
-#define UMBRA_AUDIT_TEXT	160
-
-/**
- * struct umbra_audit - what umbra_mmu_audit() has found
- * @entries: present entries of both families
- * @tables: tables of both families
- * @findings: how many things do not agree
- * @first: the first of them, in words
- */
-struct umbra_audit {
-	unsigned long entries;
-	unsigned long tables;
-	unsigned long findings;
-	char first[UMBRA_AUDIT_TEXT];
-};
-
-/**
- * umbra_mmu_audit() - check that everything that mmu/ keeps twice agrees
- * @exact: nobody else is at work in this VM's MMU: counters must be what they
- *	count, and what is writable must be in the log. Otherwise tables that are
- *	still to be freed, and rights that are still to be taken, are let pass
- * @audit: out
- *
- * Every entry of both families against rmaps, parents, slots, tracking, marks of
- * unsync pages and counters.
- *
- * Context: takes mmu->lock for write, for as long as it takes to read all tables
- * and per-slot arrays.
- */
-void umbra_mmu_audit(struct umbra_mmu *mmu, bool exact, struct umbra_audit *audit);
-
-/*
- * Audit after every so many faults, of all VMs together, and tell the kernel log
- * of findings; 0 for never. Parameter audit=.
- */
-extern unsigned int umbra_mmu_audit_every;
 
 #endif /* _UMBRA_MMU_H */

@@ -318,7 +318,7 @@ struct machine_counts {
 	u64 steps, accesses, hits, walks, stale, undecided, faults, fixed, spurious, retry,
 	    emulated, tracked, mmio, mmio_fast, self_map, unprotected, guest_faults, shadow,
 	    notified, collapsed, large, interfered, inside, direct, invlpg, late, raced, nomem,
-	    left_shadow, vms, wide, fetches, recalled, recycled,
+	    left_shadow, vms, wide, fetches, recalled, recycled, shrunk,
 	    audits;
 	u64 mode[4];		/* shadow tries, by enum guest_mode */
 	u64 unsync[4];		/* tables that went out of sync */

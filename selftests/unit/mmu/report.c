@@ -22,13 +22,14 @@ void machine_report(void)
 	       counts.mmio_fast);
 	printf("# tracked %llu (self map %llu, unprotected %llu, wide or elsewhere %llu)\n",
 	       counts.tracked, counts.self_map, counts.unprotected, counts.wide);
-	printf("# emulator's fetches %llu (recalled %llu), shadow pages recycled %llu\n",
-	       counts.fetches, counts.recalled, counts.recycled);
+	printf("# emulator's fetches %llu (recalled %llu)\n", counts.fetches, counts.recalled);
 	printf("# without an exit: #PF %llu (late %llu), INVLPG %llu\n", counts.direct, counts.late,
 	       counts.invlpg);
 	printf("# notified %llu, collapsed %llu, interfered %llu, inside %llu, raced %llu\n",
 	       counts.notified, counts.collapsed, counts.interfered, counts.inside,
 	       counts.raced);
+	printf("# shadow pages reclaimed %llu, of these by the host %llu\n", counts.recycled,
+	       counts.shrunk);
 	printf("# audits %llu, to EPT %llu, large pages of shadow tables walked %llu\n",
 	       counts.audits, counts.left_shadow, counts.large);
 }
@@ -39,5 +40,7 @@ bool machine_reached_all(u64 steps)
 	for (unsigned int i = 0; i < ARRAY_SIZE(counts.mode); i++)
 		if (steps >= 100000 && counts.mode[i] < steps / 100)
 			return false;
+	if (steps >= 100000 && (counts.recycled < steps / 1000 || counts.shrunk < steps / 1000))
+		return false;
 	return steps < 1000000 || counts.large >= steps / 10000;
 }

@@ -28,6 +28,7 @@ unsigned int shim_fail_percent;
 unsigned int shim_fail_at;
 long shim_pages;
 long shim_objects;
+void (*unit_hold_ends)(void);
 UNIT_PER_THREAD int unit_atomic_depth;
 UNIT_PER_THREAD int unit_rcu_depth;
 #ifdef UNIT_THREADS

@@ -21,6 +21,7 @@
 #include <tap.h>
 #include <unistd.h>
 #include "../../../mmu/direct.h"
+#include "../../../mmu/shadow.h"
 #include "entries.h"
 #include "machine.h"
 #include "../../../mmu/sync.h"
@@ -409,13 +410,39 @@ static unsigned int random_page(void)
 	return page >= 0 ? (unsigned int)page : rnd(RAM_PAGES);
 }
 
+/* The host wants memory back: as many pages as it gets, from whoever has them. */
+static void shrink(void)
+{
+	counts.shrunk += umbra_mmu_shrink(1 + rnd(chance(10) ? 60 : 6));
+}
+
+static unsigned int random_limit(void)
+{
+	return UMBRA_MIN_SHADOW_PAGES + (chance(50) ? 0 : rnd(256));
+}
+
+static void step_limit(void)
+{
+	unsigned int limit = random_limit();
+
+	umbra_mmu_set_page_limit(&machine.mmu, chance(20) ? 0 : limit);
+	if (machine.mmu.shadow && machine.mmu.shadow->nr_pages > limit)
+		violation("%lu shadow pages, %u allowed", machine.mmu.shadow->nr_pages, limit);
+}
+
 static void step_host(void)
 {
 	if (spare_huge && chance(30)) {
 		host_clear_huge();
 		return;
 	}
-	switch (rnd(11)) {
+	switch (rnd(13)) {
+	case 11:
+		shrink();
+		break;
+	case 12:
+		step_limit();
+		break;
 	case 0:
 		host_collapse();
 		break;
@@ -529,7 +556,9 @@ void interfere(bool may_notify)
 		return;
 	interfering = true;
 	shim_fail_percent = 0;
-	if (may_notify && chance(60)) {
+	if (chance(4)) {
+		shrink();
+	} else if (may_notify && chance(60)) {
 		if (chance(70))
 			host_unmap(random_page());
 		else
@@ -692,6 +721,8 @@ static void vm_create(void)
 	for (int id = 0; id < NR_SLOTS; id++)
 		slot_create(id, id == 2 && chance(machine.orderly ? 10 : 50) ?
 			    KVM_MEM_READONLY : 0);
+	if (chance(70))
+		umbra_mmu_set_page_limit(&machine.mmu, random_limit());
 	spare_huge = chance(50);
 	fill_tables();
 	if (umbra_mmu_slots_prepare(&machine.mmu))

@@ -21,6 +21,14 @@ static inline void mutex_lock(struct mutex *m)
 	m->held = true;
 }
 
+static inline bool mutex_trylock(struct mutex *m)
+{
+	if (m->held)
+		return false;
+	m->held = true;
+	return true;
+}
+
 static inline void mutex_unlock(struct mutex *m)
 {
 	WARN_ON(!m->held);

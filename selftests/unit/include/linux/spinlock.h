@@ -31,6 +31,9 @@ typedef rwlock_t raw_spinlock_t;
 /* How many spinning locks are held: sleeping is a bug then. */
 extern UNIT_PER_THREAD int unit_atomic_depth;
 
+/* Called, when a test sets it, whenever a lock held for write is about to be given up. */
+extern void (*unit_hold_ends)(void);
+
 #ifdef UNIT_THREADS
 
 static inline void rwlock_init(rwlock_t *l)
@@ -102,6 +105,8 @@ static inline void write_lock(rwlock_t *l)
 static inline void write_unlock(rwlock_t *l)
 {
 	WARN_ON(!l->held);
+	if (unit_hold_ends)
+		unit_hold_ends();
 	l->held = false;
 	unit_atomic_depth--;
 }
@@ -128,7 +133,13 @@ static inline void read_unlock(rwlock_t *l)
 	unit_atomic_depth--;
 }
 
-#define cond_resched_rwlock_write(l)	({ (void)(l); 0; })
+/* Nobody waits, but here they would have had it. */
+static inline int cond_resched_rwlock_write(rwlock_t *l)
+{
+	write_unlock(l);
+	write_lock(l);
+	return 0;
+}
 
 #endif
 

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * How many shadow pages there are, and how much is done to them under one hold of
+ * mmu_lock, one scene at a time.
+ */
+#include <asm/processor-flags.h>
+#include <linux/kvm.h>
+#include <stdlib.h>
+#include <tap.h>
+#include "../../../mmu/shadow.h"
+#include "scene.h"
+
+/* Entries that the longest hold of mmu_lock has dropped so far. */
+static u64 longest, hold_began;
+
+static void hold_ends(void)
+{
+	u64 dropped = atomic64_read(&mmu->tlb_leftovers);
+
+	longest = max(longest, dropped - hold_began);
+	hold_began = dropped;
+}
+
+static void watch_holds(void)
+{
+	longest = 0;
+	hold_began = atomic64_read(&mmu->tlb_leftovers);
+	unit_hold_ends = hold_ends;
+}
+
+static bool audited(void)
+{
+	struct umbra_audit audit;
+	int idx = srcu_read_lock(&mmu->srcu);
+
+	umbra_mmu_audit(mmu, true, &audit);
+	srcu_read_unlock(&mmu->srcu, idx);
+	if (audit.findings)
+		printf("# %lu findings: %s\n", audit.findings, audit.first);
+	return !audit.findings;
+}
+
+/* @nr tables of level 1 below the directory at frame 3, each with one page. */
+static void vm_with_tables(unsigned int nr)
+{
+	vm_create(UMBRA_POLICY_SHADOW);
+	long_mode();
+	for (unsigned int i = 0; i < nr; i++) {
+		set_entry(3, i, (u64)(512 + i) << 12 | PTE);
+		set_entry(512 + i, 0, 20 << 12 | PTE);
+	}
+}
+
+static u64 table_gva(unsigned int i)
+{
+	return (u64)i << 21;
+}
+
+/* More tables than a VM may have. */
+static void scene_limit(void)
+{
+	unsigned long most = 0;
+	bool good = true;
+
+	vm_with_tables(400);
+	ok(umbra_mmu_page_limit(mmu) == UMBRA_MIN_SHADOW_PAGES, "a small VM has the least");
+	for (unsigned int i = 0; good && i < 1200; i++) {
+		good = works(table_gva(i % 400), 0);
+		most = max(most, mmu->shadow->nr_pages);
+	}
+	ok(good && mmu->stat.mmu_recycled, "400 tables in use, the oldest are recycled");
+	ok(most <= UMBRA_MIN_SHADOW_PAGES, "never more than %lu", most);
+	umbra_mmu_set_page_limit(mmu, 200);
+	for (unsigned int i = 0; good && i < 400; i++)
+		good = works(table_gva(i), 0);
+	ok(good && mmu->shadow->nr_pages > 150 && mmu->shadow->nr_pages <= 200,
+	   "another number, when user space wants it");
+	umbra_mmu_set_page_limit(mmu, 64);
+	ok(mmu->shadow->nr_pages <= 64 && audited(), "and at once when it is less");
+	ok(works(table_gva(399), 0) && mmu->shadow->nr_pages <= 64, "the guest gets on");
+	umbra_mmu_set_page_limit(mmu, 0);
+	ok(umbra_mmu_page_limit(mmu) == UMBRA_MIN_SHADOW_PAGES, "back to what is usual");
+	vm_destroy("limit");
+}
+
+/* The CPU goes through one table all the time, and needs others once. */
+static void scene_recall(void)
+{
+	u64 faults = 0;
+	bool good = true;
+
+	vm_with_tables(400);
+	set_entry(512, 1, 21 << 12 | PTE);
+	for (unsigned int i = 1; good && i < 400; i++) {
+		u64 before;
+
+		good = works(table_gva(i), 0);
+		cpu_guest_flushed_all(cpu);
+		before = cpu->v.stat.pf_taken;
+		good &= works(table_gva(0), 0);
+		faults += cpu->v.stat.pf_taken - before;
+		/* A CPU's TLB does not keep everything. */
+		guest_flush_all(cpu);
+	}
+	ok(good && mmu->stat.mmu_recycled > 300, "%llu pages reclaimed", mmu->stat.mmu_recycled);
+	ok(faults < 10, "a table that is used is recalled: %llu faults for it", faults);
+	vm_destroy("recall");
+}
+
+static void scene_roots_stay(void)
+{
+	hpa_t root;
+	u64 faults;
+
+	vm_with_tables(20);
+	for (unsigned int i = 0; i < 20; i++)
+		works(table_gva(i), 0);
+	root = cpu->v.root;
+	ok(umbra_mmu_shrink_count() == mmu->shadow->nr_pages, "the host is told of %lu pages",
+	   mmu->shadow->nr_pages);
+	/* All of them were used just now: the first look only notes it. */
+	umbra_mmu_shrink(1000);
+	ok(mmu->shadow->nr_pages == 1 && cpu->v.root == root && audited(),
+	   "the host gets all of them but the root");
+	faults = cpu->v.stat.pf_taken;
+	ok(works(table_gva(7), 0) && cpu->v.stat.pf_taken > faults, "they come back by faults");
+	ok(umbra_mmu_shrink(2) == 2, "it gets as many as it wants");
+	write_lock(&mmu->lock);
+	ok(!umbra_mmu_shrink(1000), "and none while somebody is at work");
+	write_unlock(&mmu->lock);
+	vm_destroy("roots");
+}
+
+/* Full tables: 100 of them, each with all of 150 frames more than three times. */
+static bool vm_with_full_tables(void)
+{
+	bool good = true;
+
+	vm_with_tables(100);
+	umbra_mmu_set_page_limit(mmu, 200);
+	for (unsigned int t = 0; t < 100; t++)
+		for (unsigned int i = 0; i < 512; i++)
+			set_entry(512 + t, i, (u64)(20 + (i + t) % 150) << 12 | PTE);
+	for (u64 i = 0; good && i < 100 * 512; i++)
+		good = works(i << 12, 0);
+	good &= mmu->shadow->nr_pages == 103;
+	return good;
+}
+
+static bool tables_come_back(void)
+{
+	bool good = true;
+
+	for (unsigned int i = 0; good && i < 100; i++)
+		good = works(table_gva(i), 0);
+	return good && audited();
+}
+
+static void scene_zap_all(void)
+{
+	u64 dropped;
+
+	ok(vm_with_full_tables(), "100 full tables");
+	watch_holds();
+	dropped = hold_began;
+	umbra_mmu_set_nx_huge(mmu, true);
+	dropped = hold_began - dropped;
+	unit_hold_ends = NULL;
+	ok(cpu->reload && mmu->shadow->nr_pages == 1 && audited(),
+	   "%llu entries are dropped, the vCPU loads another root", dropped);
+	ok(dropped > 40000 && longest < 10000, "%llu at most under one hold of the lock", longest);
+	ok(tables_come_back(), "everything comes back");
+	vm_destroy("all");
+}
+
+int main(void)
+{
+	random_state = 1;
+	scene_limit();
+	scene_recall();
+	scene_roots_stay();
+	scene_zap_all();
+	return tap_done();
+}
