@@ -7,7 +7,6 @@
  * Then none of them leads to something that is gone, and none had to be followed
  * to find that out.
  */
-#include <linux/hash.h>
 #include <linux/mm.h>
 #include "audit.h"
 #include "direct.h"
@@ -287,7 +286,7 @@ static void audit_bucket(struct umbra_auditor *a, const struct hlist_head *bucke
 
 	hlist_for_each_entry(sp, bucket, hash_link) {
 		a->hashed++;
-		if (hash_64(sp->gfn, SHADOW_HASH_BITS) != nr)
+		if (umbra_shadow_hash(a->mmu->shadow, sp->gfn) != nr)
 			found(a, sp, "is in the wrong bucket");
 		hlist_for_each_entry(other, bucket, hash_link)
 			if (other != sp && other->gfn == sp->gfn &&

@@ -60,7 +60,7 @@ void umbra_mmu_log_gpas(struct umbra_mmu_vcpu *vcpu, const u64 *gpa, unsigned in
 }
 
 /* Frames between two chances for others to have mmu_lock. */
-#define CHUNK	512
+#define CHUNK	64
 
 /* Context: mmu_lock held for write; given up now and then. */
 static void protect_shadow(struct umbra_mmu *mmu, struct umbra_memslot *slot)

@@ -9,8 +9,9 @@
 #include "shadow.h"
 #include "tlb.h"
 
-/* Shadowed frames between two chances for others to have mmu_lock. */
-#define CHUNK	512
+/* Shadowed frames, and entries that map them, between two chances for others. */
+#define CHUNK		512
+#define CHUNK_ENTRIES	2048
 
 void umbra_mmu_invalidate_begin(struct umbra_mmu *mmu, hva_t start, hva_t end)
 {
@@ -35,6 +36,7 @@ void umbra_mmu_invalidate_end(struct umbra_mmu *mmu)
 /* Some frames from @start on, in both families. Return: where to go on. */
 static gfn_t unmap_some(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start, gfn_t end)
 {
+	unsigned int entries = 0;
 	gfn_t gfn;
 
 	if (!slot->rmap)
@@ -42,10 +44,12 @@ static gfn_t unmap_some(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t
 	end = min_t(gfn_t, end, start + CHUNK);
 	for (gfn = start; gfn < end; )
 		gfn = umbra_ept_zap_some(mmu, gfn, end);
-	for (gfn = start; gfn < end; gfn++)
+	for (gfn = start; gfn < end && entries < CHUNK_ENTRIES; gfn++) {
+		entries += umbra_rmap_count(umbra_slot_rmap(slot, gfn));
 		umbra_shadow_drop_all(mmu, umbra_slot_rmap(slot, gfn));
-	umbra_large_drop(mmu, slot, start, end);
-	return end;
+	}
+	umbra_large_drop(mmu, slot, start, gfn);
+	return gfn;
 }
 
 bool umbra_mmu_unmap_gfns(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start,

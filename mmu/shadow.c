@@ -4,7 +4,7 @@
  * reclaim.c for how many there may be.
  */
 #include <linux/gfp.h>
-#include <linux/hash.h>
+#include <linux/random.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include "direct.h"
@@ -17,11 +17,14 @@
 #include "tlb.h"
 #include "track.h"
 
+/* A guest may cut off all of its tables at once: others want mmu_lock, too. */
+#define ORPHANS_MAX	16
+
 static const struct umbra_format *const fmt = &umbra_format_shadow;
 
 static struct hlist_head *bucket(struct umbra_shadow *shadow, gfn_t gfn)
 {
-	return &shadow->hash[hash_64(gfn, SHADOW_HASH_BITS)];
+	return &shadow->hash[umbra_shadow_hash(shadow, gfn)];
 }
 
 struct umbra_shadow_page *umbra_shadow_next(struct umbra_shadow *shadow, gfn_t gfn,
@@ -273,11 +276,14 @@ void umbra_shadow_zap_orphans(struct umbra_mmu *mmu, struct list_head *orphans,
 			      struct list_head *dead)
 {
 	struct umbra_shadow_page *sp;
+	unsigned int i;
 
-	while ((sp = list_first_entry_or_null(orphans, struct umbra_shadow_page, link))) {
+	for (i = 0; i < ORPHANS_MAX && !list_empty(orphans); i++) {
+		sp = list_first_entry(orphans, struct umbra_shadow_page, link);
 		orphan_children(mmu, sp, orphans);
 		umbra_shadow_zap(mmu, sp, dead);
 	}
+	list_splice_init(orphans, &mmu->shadow->active);
 }
 
 void umbra_shadow_free_root(struct umbra_mmu *mmu, struct umbra_shadow_page *sp)
@@ -304,6 +310,7 @@ struct umbra_shadow *umbra_shadow_create(void)
 	if (shadow) {
 		INIT_LIST_HEAD(&shadow->active);
 		INIT_LIST_HEAD(&shadow->withholders);
+		shadow->hash_factor = get_random_u64() | 1;
 	}
 	return shadow;
 }

@@ -171,6 +171,7 @@ static inline bool umbra_shadow_is_loose(const struct umbra_shadow_page *sp)
  * @turn: counts when pages are let go, and when they are brought back
  * @withholding: sum of their @withheld
  * @withholders: pages that have such leaves
+ * @hash_factor: odd, and not known to guests, which choose the gfns
  * @hash: buckets by gfn
  */
 struct umbra_shadow {
@@ -181,8 +182,14 @@ struct umbra_shadow {
 	unsigned int turn;
 	unsigned long withholding;
 	struct list_head withholders;
+	u64 hash_factor;
 	struct hlist_head hash[1 << SHADOW_HASH_BITS];
 };
+
+static inline unsigned int umbra_shadow_hash(const struct umbra_shadow *shadow, gfn_t gfn)
+{
+	return (gfn * shadow->hash_factor) >> (64 - SHADOW_HASH_BITS);
+}
 
 static inline unsigned int umbra_spte_index(const u64 *sptep)
 {
@@ -300,7 +307,10 @@ void umbra_shadow_zap_direct(struct umbra_mmu *mmu, gfn_t gfn, struct list_head 
  */
 void umbra_shadow_orphan(struct umbra_shadow_page *sp, struct list_head *orphans);
 
-/* Zap the pages, and those below them that nothing else links to. */
+/*
+ * Zap the pages, and those below them that nothing else links to. If they are very
+ * many, some stay until room is made.
+ */
 void umbra_shadow_zap_orphans(struct umbra_mmu *mmu, struct list_head *orphans,
 			      struct list_head *dead);
 

@@ -14,8 +14,8 @@
 #include "tlb.h"
 #include "track.h"
 
-/* Frames that are worked on before others may have mmu_lock. */
-#define CHUNK	64
+/* Frames and entries that are worked on before others may have mmu_lock. */
+#define CHUNK	512
 
 /* Frames whose arrays are looked through before others may have the CPU. */
 #define FREE_CHUNK	65536
@@ -133,27 +133,34 @@ void umbra_mmu_slot_retire(struct umbra_mmu *mmu, struct umbra_memslot *slot)
 	write_unlock(&mmu->lock);
 }
 
-static void zap_shadow_gfn(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn,
-			   struct list_head *dead)
+/* Return: how much there was to do, in entries. */
+static unsigned int zap_shadow_gfn(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn,
+				   struct list_head *dead)
 {
+	unsigned int work = 1 + umbra_rmap_count(umbra_slot_rmap(slot, gfn));
+
 	/* Those that are unsync do not show in slot->track. */
-	if (mmu->shadow)
-		umbra_track_zap(mmu, gfn, dead);
+	if (mmu->shadow && umbra_track_zap(mmu, gfn, dead))
+		work += TABLE_ENTRIES;
 	umbra_shadow_drop_all(mmu, umbra_slot_rmap(slot, gfn));
+	return work;
 }
 
 void umbra_mmu_zap_gfns(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start,
 			gfn_t end)
 {
 	struct umbra_table_list tables = { };
+	unsigned int work = 0;
 	LIST_HEAD(dead);
 	gfn_t gfn;
 
 	write_lock(&mmu->lock);
 	for (gfn = start; slot->rmap && gfn < end; gfn++) {
-		zap_shadow_gfn(mmu, slot, gfn, &dead);
-		if (gfn % CHUNK == 0)
-			cond_resched_rwlock_write(&mmu->lock);
+		work += zap_shadow_gfn(mmu, slot, gfn, &dead);
+		if (work < CHUNK)
+			continue;
+		cond_resched_rwlock_write(&mmu->lock);
+		work = 0;
 	}
 	umbra_large_drop(mmu, slot, start, end);
 	umbra_ept_zap_tables(mmu, start, end, &tables);

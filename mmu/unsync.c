@@ -25,6 +25,9 @@ MODULE_PARM_DESC(restless_tables,
 /* Bounds how long bringing them all back takes. */
 #define UNSYNC_MAX	512
 
+/* And how long marking the ways to one takes when it is let go. */
+#define MARKS_MAX	2048
+
 /* A page that was let go right after it was brought back, so often, is restless. */
 #define QUICK_MAX	3
 
@@ -55,13 +58,36 @@ static void mark_links(struct umbra_shadow_page *sp)
 		mark_link(sptep);
 }
 
+/* Are there few enough ways down to @sp that have no marks? Takes them off @left. */
+static bool few_links(const struct umbra_shadow_page *sp, unsigned int *left)
+{
+	const struct umbra_shadow_page *parent, *last = NULL;
+	struct umbra_rmap_iter it;
+	u64 *sptep;
+
+	umbra_rmap_for_each(sptep, &it, &sp->parents) {
+		parent = umbra_spte_page(sptep);
+		if (test_bit(umbra_spte_index(sptep), parent->unsync_map))
+			continue;
+		if (!*left)
+			return false;
+		--*left;
+		/* The first mark in a page has its own ways marked. */
+		if (parent != last && !parent->unsync_links && !few_links(parent, left))
+			return false;
+		last = parent;
+	}
+	return true;
+}
+
 bool umbra_unsync(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn)
 {
 	struct umbra_shadow_page *sp, *next;
+	unsigned int left = MARKS_MAX;
 
 	lockdep_assert_held_write(&mmu->lock);
 	umbra_shadow_for_each_gfn(sp, next, mmu->shadow, gfn)
-		if (!sp->unsync && sp->role.level > 1)
+		if (!sp->unsync && (sp->role.level > 1 || !few_links(sp, &left)))
 			return false;
 	if (mmu->stat.mmu_unsync >= UNSYNC_MAX)
 		return false;

@@ -173,6 +173,106 @@ static void scene_zap_all(void)
 	vm_destroy("all");
 }
 
+/* The guest cuts off all of them with one write. */
+static void scene_orphans(void)
+{
+	static const u64 none;
+	int idx;
+
+	ok(vm_with_full_tables(), "100 full tables");
+	watch_holds();
+	idx = srcu_read_lock(&mmu->srcu);
+	umbra_mmu_guest_write(&cpu->v, 2 << 12, &none, sizeof(none));
+	srcu_read_unlock(&mmu->srcu, idx);
+	unit_hold_ends = NULL;
+	ok(mmu->shadow->nr_pages < 80 && longest < 20000 && audited(),
+	   "%lu are left, %llu entries dropped under one hold", mmu->shadow->nr_pages, longest);
+	set_entry(2, 0, 3 << 12 | PTE);
+	ok(tables_come_back(), "everything comes back");
+	vm_destroy("orphans");
+}
+
+/* The host takes away what many entries map. */
+static void scene_unmap(void)
+{
+	int first;
+	u64 dropped;
+
+	ok(vm_with_full_tables(), "100 full tables");
+	first = gfn_to_page(20, false, NULL);
+	watch_holds();
+	dropped = hold_began;
+	write_lock(&mmu->lock);
+	umbra_mmu_invalidate_begin(mmu, (hva_t)ram[first], (hva_t)ram[first + 150]);
+	umbra_mmu_unmap_gfns(mmu, machine.slot[0], 20, 170, true);
+	umbra_mmu_flush(mmu);
+	umbra_mmu_invalidate_end(mmu);
+	write_unlock(&mmu->lock);
+	dropped = hold_began - dropped;
+	unit_hold_ends = NULL;
+	ok(dropped > 40000 && longest < 6000, "%llu of %llu entries at most under one hold",
+	   longest, dropped);
+	ok(audited(), "all is in order");
+	vm_destroy("unmap");
+}
+
+static void scene_slot(void)
+{
+	u64 dropped;
+
+	ok(vm_with_full_tables(), "100 full tables");
+	watch_holds();
+	dropped = hold_began;
+	slot_delete(0);
+	dropped = hold_began - dropped;
+	unit_hold_ends = NULL;
+	ok(dropped > 40000 && longest < 6000, "a slot goes: %llu of %llu entries at most", longest,
+	   dropped);
+	ok(audited(), "all is in order");
+	slot_create(0, 0);
+	vm_destroy("slot");
+}
+
+/* Write to the table of level 1 at frame 4 through itself. */
+static int write_table(u64 gva)
+{
+	struct umbra_fault fault;
+
+	return touch(gva + 0x1000, UMBRA_ACC_WRITE, &fault);
+}
+
+/* A table that is linked to very often, from tables that are, too. */
+static void scene_marks(void)
+{
+	bool good = true;
+
+	vm_create(UMBRA_POLICY_SHADOW);
+	long_mode();
+	set_entry(4, 0, 20 << 12 | PTE);
+	set_entry(4, 1, 4 << 12 | PTE);
+	for (unsigned int i = 0; i < 512; i++) {
+		set_entry(3, i, 4 << 12 | PTE);
+		set_entry(30, i, 4 << 12 | PTE);
+		for (unsigned int t = 0; t < 4; t++)
+			set_entry(512 + t, i, (i & 1 ? 3ull : 30ull) << 12 | PTE);
+	}
+	for (unsigned int t = 0; t < 4; t++)
+		set_entry(1, 1 + t, (u64)(512 + t) << 12 | PTE);
+	for (u64 i = 0; good && i < 512; i++)
+		good = works(i << 21, 0);
+	ok(good && write_table(0) == UMBRA_FAULT_FIXED && mmu->stat.mmu_unsync == 1,
+	   "512 links to a table: it may be written to");
+	guest_flush_all(cpu);
+	for (u64 i = 0; good && i < 4 * 512; i++)
+		good = works((512 + i) << 30, 0);
+	for (u64 i = 0; good && i < 512; i++)
+		good = works(512ull << 30 | i << 21, 0);
+	ok(good && write_table(512ull << 30) == UMBRA_FAULT_EMULATE && !mmu->stat.mmu_unsync,
+	   "and as many to each directory: too much to mark, the write is emulated");
+	ok(audited(), "all is in order");
+	vm_destroy("marks");
+}
+
 int main(void)
 {
 	random_state = 1;
@@ -180,5 +280,9 @@ int main(void)
 	scene_recall();
 	scene_roots_stay();
 	scene_zap_all();
+	scene_orphans();
+	scene_unmap();
+	scene_slot();
+	scene_marks();
 	return tap_done();
 }
