@@ -4,6 +4,7 @@
  * an mmu_notifier, and CPUs whose TLBs keep every entry until told.
  *
  *	torture.c	what a random guest and host do
+ *	limits.c	what is done to the number of shadow pages
  *	report.c	how much of that there was
  *	guest.c		a guest's accesses and registers, and what must come of them
  *	emulation.c	writes to guest tables by the real emulator
@@ -325,6 +326,15 @@ struct machine_counts {
 };
 
 extern struct machine_counts counts;
+
+/* ---- limits.c ---- */
+
+/* The host wants memory back: as many shadow pages as it gets. */
+void limits_shrink(void);
+/* User space allows another number of them. */
+void limits_change(void);
+/* All of them go. */
+void limits_begin_again(void);
 
 /* ---- report.c ---- */
 

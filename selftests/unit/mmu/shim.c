@@ -29,6 +29,7 @@ unsigned int shim_fail_at;
 long shim_pages;
 long shim_objects;
 void (*unit_hold_ends)(void);
+void (*unit_lock_free)(void);
 UNIT_PER_THREAD int unit_atomic_depth;
 UNIT_PER_THREAD int unit_rcu_depth;
 #ifdef UNIT_THREADS

@@ -21,7 +21,6 @@
 #include <tap.h>
 #include <unistd.h>
 #include "../../../mmu/direct.h"
-#include "../../../mmu/shadow.h"
 #include "entries.h"
 #include "machine.h"
 #include "../../../mmu/sync.h"
@@ -410,26 +409,6 @@ static unsigned int random_page(void)
 	return page >= 0 ? (unsigned int)page : rnd(RAM_PAGES);
 }
 
-/* The host wants memory back: as many pages as it gets, from whoever has them. */
-static void shrink(void)
-{
-	counts.shrunk += umbra_mmu_shrink(1 + rnd(chance(10) ? 60 : 6));
-}
-
-static unsigned int random_limit(void)
-{
-	return UMBRA_MIN_SHADOW_PAGES + (chance(50) ? 0 : rnd(256));
-}
-
-static void step_limit(void)
-{
-	unsigned int limit = random_limit();
-
-	umbra_mmu_set_page_limit(&machine.mmu, chance(20) ? 0 : limit);
-	if (machine.mmu.shadow && machine.mmu.shadow->nr_pages > limit)
-		violation("%lu shadow pages, %u allowed", machine.mmu.shadow->nr_pages, limit);
-}
-
 static void step_host(void)
 {
 	if (spare_huge && chance(30)) {
@@ -438,10 +417,10 @@ static void step_host(void)
 	}
 	switch (rnd(13)) {
 	case 11:
-		shrink();
+		limits_shrink();
 		break;
 	case 12:
-		step_limit();
+		limits_change();
 		break;
 	case 0:
 		host_collapse();
@@ -457,8 +436,9 @@ static void step_host(void)
 		break;
 	case 8:
 		umbra_mmu_recover_nx(&machine.mmu, rnd(3));
-		if (chance(10))
-			umbra_mmu_set_nx_huge(&machine.mmu, chance(50));
+		if (!chance(10))
+			break;
+		limits_begin_again();
 		break;
 	default:
 		host_age(random_page(), chance(70));
@@ -557,7 +537,7 @@ void interfere(bool may_notify)
 	interfering = true;
 	shim_fail_percent = 0;
 	if (chance(4)) {
-		shrink();
+		limits_shrink();
 	} else if (may_notify && chance(60)) {
 		if (chance(70))
 			host_unmap(random_page());
@@ -722,7 +702,7 @@ static void vm_create(void)
 		slot_create(id, id == 2 && chance(machine.orderly ? 10 : 50) ?
 			    KVM_MEM_READONLY : 0);
 	if (chance(70))
-		umbra_mmu_set_page_limit(&machine.mmu, random_limit());
+		limits_change();
 	spare_huge = chance(50);
 	fill_tables();
 	if (umbra_mmu_slots_prepare(&machine.mmu))

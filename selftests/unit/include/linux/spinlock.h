@@ -31,8 +31,12 @@ typedef rwlock_t raw_spinlock_t;
 /* How many spinning locks are held: sleeping is a bug then. */
 extern UNIT_PER_THREAD int unit_atomic_depth;
 
-/* Called, when a test sets it, whenever a lock held for write is about to be given up. */
+/*
+ * Called, when a test sets them: whenever a lock held for write is about to be given
+ * up; and while one is free that was given up for those who wait.
+ */
 extern void (*unit_hold_ends)(void);
+extern void (*unit_lock_free)(void);
 
 #ifdef UNIT_THREADS
 
@@ -133,12 +137,13 @@ static inline void read_unlock(rwlock_t *l)
 	unit_atomic_depth--;
 }
 
-/* Nobody waits, but here they would have had it. */
 static inline int cond_resched_rwlock_write(rwlock_t *l)
 {
 	write_unlock(l);
+	if (unit_lock_free)
+		unit_lock_free();
 	write_lock(l);
-	return 0;
+	return !!unit_lock_free;
 }
 
 #endif
