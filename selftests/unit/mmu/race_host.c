@@ -227,9 +227,16 @@ void host_event(void)
 	unsigned int page = chance(40) ? rnd(16) : rnd(RAM_PAGES);
 
 	pthread_mutex_lock(&mm_lock);
-	switch (rnd(8)) {
+	switch (rnd(9)) {
 	case 0:
 		collapse();
+		break;
+	case 8:
+		/* It wants memory back; rarely, everything has to be made anew. */
+		if (chance(5))
+			umbra_mmu_set_nx_huge(&race_mmu, chance(50));
+		else
+			umbra_mmu_shrink(1 + rnd(4));
 		break;
 	case 1 ... 2:
 		age_page(page);
