@@ -38,6 +38,7 @@ static bool always_there(unsigned long cap)
 	case KVM_CAP_USER_NMI:
 	case KVM_CAP_VCPU_EVENTS:
 	case KVM_CAP_DEBUGREGS:
+	case KVM_CAP_SET_GUEST_DEBUG:
 	case KVM_CAP_ENABLE_CAP_VM:
 	case KVM_CAP_CHECK_EXTENSION_VM:
 	case KVM_CAP_GET_TSC_KHZ:
@@ -81,6 +82,8 @@ long umbra_check_extension(struct umbra_call *call)
 	switch (call->arg) {
 	case KVM_CAP_DISABLE_QUIRKS2:
 		return UMBRA_QUIRKS;
+	case KVM_CAP_SET_GUEST_DEBUG2:
+		return UMBRA_GUESTDBG;
 	case KVM_CAP_X86_USER_SPACE_MSR:
 		return UMBRA_USER_MSR;
 	case KVM_CAP_SYNC_REGS:

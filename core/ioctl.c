@@ -128,6 +128,7 @@ static const struct ioctl_row vcpu_rows[] = {
 	{ KVM_SET_VCPU_EVENTS, VCPU_LOADED, umbra_state_set_events },
 	{ KVM_GET_DEBUGREGS, VCPU_LOADED, umbra_state_get_debugregs },
 	{ KVM_SET_DEBUGREGS, VCPU_LOADED, umbra_state_set_debugregs },
+	{ KVM_SET_GUEST_DEBUG, VCPU_LOADED, umbra_state_guest_debug },
 	{ KVM_X86_SETUP_MCE, VCPU_LOADED, umbra_state_mce_setup },
 	{ KVM_X86_SET_MCE, VCPU_LOADED, umbra_state_mce_inject },
 	{ KVM_SET_VAPIC_ADDR, VCPU | UMBRA_LOCK_SRCU, umbra_vapic_set_addr },

@@ -128,6 +128,7 @@ long umbra_state_get_events(struct umbra_call *call);
 long umbra_state_set_events(struct umbra_call *call);
 long umbra_state_get_debugregs(struct umbra_call *call);
 long umbra_state_set_debugregs(struct umbra_call *call);
+long umbra_state_guest_debug(struct umbra_call *call);
 long umbra_state_interrupt(struct umbra_call *call);
 long umbra_state_nmi(struct umbra_call *call);
 long umbra_state_mce_supported(struct umbra_call *call);

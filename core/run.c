@@ -24,6 +24,10 @@ static int handle_requests(struct umbra_vcpu *vcpu)
 		vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
 		return 0;
 	}
+	if (test_and_clear_bit(UMBRA_REQ_DEBUG, &vcpu->requests)) {
+		umbra_vmx_debug_exit(vcpu);
+		return 0;
+	}
 	if (test_and_clear_bit(UMBRA_REQ_EVENT, &vcpu->requests)) {
 		umbra_vcpu_take_signals(vcpu);
 		umbra_vmx_request_window(vcpu);
@@ -161,6 +165,8 @@ static int run_loaded(struct umbra_vcpu *vcpu)
 	}
 	if (READ_ONCE(run->request_interrupt_window))
 		umbra_vmx_request_window(vcpu);
+	if (unlikely(vcpu->guest_debug))
+		umbra_vmx_debug_begin(vcpu);
 	r = finish_exit(vcpu);
 	if (r > 0) {
 		/* The exit that was completed stays to be seen. */
@@ -171,6 +177,8 @@ static int run_loaded(struct umbra_vcpu *vcpu)
 		else
 			r = run_loop(vcpu);
 	}
+	if (unlikely(vcpu->guest_debug))
+		umbra_vmx_debug_end(vcpu);
 	publish(vcpu);
 	return r;
 }

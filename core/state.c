@@ -85,6 +85,11 @@ long umbra_state_set_debugregs(struct umbra_call *call)
 	return umbra_vmx_set_debugregs(call->vcpu, call->data);
 }
 
+long umbra_state_guest_debug(struct umbra_call *call)
+{
+	return umbra_vmx_set_guest_debug(call->vcpu, call->data);
+}
+
 long umbra_state_interrupt(struct umbra_call *call)
 {
 	const struct kvm_interrupt *irq = call->data;

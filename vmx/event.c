@@ -15,8 +15,6 @@
 
 #include "vmx.h"
 
-#define INTERRUPT_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
-
 /* Divide error and the segment faults: two of them in a row are a double fault. */
 static bool contributory(u8 vector)
 {
@@ -164,12 +162,25 @@ static bool take_irq(struct vmx_vcpu *vmx)
 	return true;
 }
 
+/* User space steps the guest and wants no interrupt in between. */
+static bool held_back(const struct vmx_vcpu *vmx)
+{
+	return vmx->vcpu.guest_debug & KVM_GUESTDBG_BLOCKIRQ;
+}
+
 /* Ask for an exit as soon as what still waits can be delivered. */
 static void open_windows(struct vmx_vcpu *vmx)
 {
+	const u32 windows = CPU_BASED_NMI_WINDOW_EXITING | CPU_BASED_INTR_WINDOW_EXITING;
 	struct vmx_events *ev = &vmx->ev;
-	bool sti = ev->nmi_pending &&
-		   (vmcs_read32(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_STI);
+	bool sti;
+
+	if (unlikely(held_back(vmx))) {
+		vmx_cpu_ctl_clear(vmx, windows);
+		return;
+	}
+	sti = ev->nmi_pending &&
+	      (vmcs_read32(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_STI);
 
 	/*
 	 * Some CPUs see the NMI window open in the shadow of STI, where an NMI
@@ -203,6 +214,8 @@ void vmx_events_inject(struct vmx_vcpu *vmx)
 		inject_soft(vmx);
 	} else if (ev->irq_injected) {
 		inject_irq(vmx);
+	} else if (unlikely(held_back(vmx))) {
+		/* Until KVM_SET_GUEST_DEBUG says otherwise. */
 	} else if (ev->nmi_pending && nmi_allowed()) {
 		ev->nmi_pending--;
 		inject_nmi(vmx);
@@ -413,6 +426,7 @@ int umbra_vmx_set_events(struct umbra_vcpu *vcpu, const struct kvm_vcpu_events *
 	if (in->nmi.masked)
 		blocking |= GUEST_INTR_STATE_NMI;
 	vmcs_write32(GUEST_INTERRUPTIBILITY_INFO, blocking);
+	vmx_debug_shadow(vmx);
 	vmx->event_pending = true;
 	return 0;
 }

@@ -11,9 +11,7 @@
 
 #define DR6_BD			BIT(13)
 #define DR6_VOLATILE		(DR_TRAP_BITS | DR6_BD | DR_STEP | DR_SWITCH)
-#define DR7_RESERVED_LOW	0xffff23ffull
-#define DR7_GD		BIT(13)
-#define DR7_MUST_BE_1	BIT(10)
+#define DR7_GD			BIT(13)
 
 static int reflect(struct vmx_vcpu *vmx, u32 info)
 {
@@ -30,10 +28,8 @@ static int reflect(struct vmx_vcpu *vmx, u32 info)
  */
 static void note_single_step(struct vmx_vcpu *vmx)
 {
-	const u32 shadow = GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS;
-
 	if ((vmx_rflags(vmx) & X86_EFLAGS_TF) &&
-	    (vmcs_read32(GUEST_INTERRUPTIBILITY_INFO) & shadow))
+	    (vmcs_read32(GUEST_INTERRUPTIBILITY_INFO) & INTERRUPT_SHADOW))
 		vmcs_writel(GUEST_PENDING_DBG_EXCEPTIONS,
 			    vmcs_readl(GUEST_PENDING_DBG_EXCEPTIONS) | DR_STEP);
 }
@@ -42,14 +38,17 @@ static void note_single_step(struct vmx_vcpu *vmx)
 static int handle_db(struct vmx_vcpu *vmx, u32 info)
 {
 	unsigned long hit = vmcs_readl(EXIT_QUALIFICATION) & DR6_VOLATILE;
+	bool int1 = (info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION;
 
+	if (unlikely(vmx_debug_takes_db(vmx)) && !int1)
+		return vmx_debug_trap(vmx, hit);
 	vmx->dr6 = (vmx->dr6 & ~DR_TRAP_BITS) | hit;
 	if (vmx->dr7 & DR7_GD) {
 		vmx->dr7 &= ~DR7_GD;
-		vmcs_writel(GUEST_DR7, vmx->dr7);
+		vmx_debug_update(vmx);
 	}
 	/* INT1 is a trap: RIP is still at it. */
-	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_PRIV_SW_EXCEPTION)
+	if (int1)
 		vmx_skip_insn(vmx);
 	else
 		note_single_step(vmx);
@@ -87,6 +86,8 @@ int vmx_handle_exception(struct vmx_vcpu *vmx)
 		return reflect(vmx, info);
 	case X86_TRAP_DB:
 		return handle_db(vmx, info);
+	case X86_TRAP_BP:
+		return vmx_debug_breakpoint(vmx);
 	case X86_TRAP_UD:
 		return vmx_handle_ud(vmx);
 	case X86_TRAP_AC:
@@ -110,8 +111,8 @@ static void write_dr(struct vmx_vcpu *vmx, unsigned int dr, unsigned long value)
 		vmx->dr6 = (value & DR6_VOLATILE) | DR6_RESERVED;
 		break;
 	default:
-		vmx->dr7 = (value & DR7_RESERVED_LOW) | DR7_MUST_BE_1;
-		vmcs_writel(GUEST_DR7, vmx->dr7);
+		vmx->dr7 = (value & DR7_EXISTING) | DR7_MUST_BE_1;
+		vmx_debug_update(vmx);
 		break;
 	}
 }
@@ -138,10 +139,12 @@ int vmx_handle_dr(struct vmx_vcpu *vmx)
 		vmx_queue_gp(vmx);
 		return VMX_RESUME_GUEST;
 	}
-	if (vmx->dr7 & DR7_GD) {
+	if (vmx->hw_dr7 & DR7_GD) {
+		if (vmx_debug_takes_db(vmx))
+			return vmx_debug_trap(vmx, DR6_BD);
 		vmx->dr6 |= DR6_BD;
 		vmx->dr7 &= ~DR7_GD;
-		vmcs_writel(GUEST_DR7, vmx->dr7);
+		vmx_debug_update(vmx);
 		vmx_queue_exception(vmx, X86_TRAP_DB, false, 0);
 		return VMX_RESUME_GUEST;
 	}
@@ -160,14 +163,21 @@ int vmx_handle_dr(struct vmx_vcpu *vmx)
 	return VMX_RESUME_GUEST;
 }
 
-/* The guest has breakpoints on: its DR0..DR3 go into the CPU. */
+/* The guest is stepped, or has breakpoints, its own or user space's. */
 void vmx_debug_load(struct vmx_vcpu *vmx)
 {
+	const unsigned long *dr = vmx->vcpu.guest_debug & KVM_GUESTDBG_USE_HW_BP ? vmx->user_dr :
+										   vmx->dr;
+
+	if (vmx->stepping)
+		vmx_debug_shadow(vmx);
+	if (!(vmx->hw_dr7 & DR7_ENABLED))
+		return;
 	set_debugreg(0, 7);
-	set_debugreg(vmx->dr[0], 0);
-	set_debugreg(vmx->dr[1], 1);
-	set_debugreg(vmx->dr[2], 2);
-	set_debugreg(vmx->dr[3], 3);
+	set_debugreg(dr[0], 0);
+	set_debugreg(dr[1], 1);
+	set_debugreg(dr[2], 2);
+	set_debugreg(dr[3], 3);
 	set_debugreg(DR6_RESERVED, 6);
 }
 

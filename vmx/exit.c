@@ -15,12 +15,15 @@
 /* An instruction has completed without the CPU: what it ends, and what follows it. */
 void vmx_insn_retired(struct vmx_vcpu *vmx, bool single_step)
 {
-	const u32 shadow = GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS;
 	u32 blocking = vmcs_read32(GUEST_INTERRUPTIBILITY_INFO);
 
-	if (unlikely(blocking & shadow))
-		vmcs_write32(GUEST_INTERRUPTIBILITY_INFO, blocking & ~shadow);
+	if (unlikely(blocking & INTERRUPT_SHADOW))
+		vmcs_write32(GUEST_INTERRUPTIBILITY_INFO, blocking & ~INTERRUPT_SHADOW);
 	if (unlikely(single_step)) {
+		if (vmx->vcpu.guest_debug & KVM_GUESTDBG_SINGLESTEP) {
+			umbra_make_request(&vmx->vcpu, UMBRA_REQ_DEBUG);
+			return;
+		}
 		vmx->dr6 |= DR_STEP;
 		vmx_queue_exception(vmx, X86_TRAP_DB, false, 0);
 	}

@@ -114,6 +114,13 @@ void vmx_family_write_cpu2(struct vmx_vcpu *vmx)
 	vmcs_write32(SECONDARY_VM_EXEC_CONTROL, ctl);
 }
 
+void vmx_family_write_exceptions(struct vmx_vcpu *vmx)
+{
+	bool bp = vmx->vcpu.guest_debug & KVM_GUESTDBG_USE_SW_BP;
+
+	vmcs_write32(EXCEPTION_BITMAP, ALWAYS_INTERCEPTED | (bp ? BIT(X86_TRAP_BP) : 0));
+}
+
 /* Everything in the VMCS that depends on the family. */
 void vmx_family_apply(struct vmx_vcpu *vmx)
 {
@@ -133,7 +140,7 @@ void vmx_family_apply(struct vmx_vcpu *vmx)
 		vmcs_writel(GUEST_CR3, vmx->vcpu.mmu.state.cr3);
 		vmx_write_pdptrs(vmx);
 	}
-	vmcs_write32(EXCEPTION_BITMAP, ALWAYS_INTERCEPTED);
+	vmx_family_write_exceptions(vmx);
 	vmcs_writel(CR0_GUEST_HOST_MASK, ~vmx->cr0_owned);
 	vmx_family_write_crs(vmx);
 }

@@ -74,11 +74,9 @@ int vmx_handle_ud(struct vmx_vcpu *vmx)
 {
 	struct umbra_vm *vm = vmx->vcpu.vm;
 	bool patched = false;
-	u64 gva = vmx_rip(vmx);
+	u64 gva = vmx_linear_rip(vmx);
 	int idx;
 
-	if (!vmx_in_long64(vmx))
-		gva = (u32)(gva + vmcs_readl(GUEST_CS_BASE));
 	if (!(READ_ONCE(vm->opt.quirks_off) & KVM_X86_QUIRK_FIX_HYPERCALL_INSN)) {
 		idx = srcu_read_lock(&vm->mmu.srcu);
 		patched = patch(vmx, gva);

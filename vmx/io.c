@@ -15,19 +15,12 @@
 #define IO_QUAL_IN	BIT(3)
 #define IO_QUAL_STRING	BIT(4)
 
-static u64 linear_rip(struct vmx_vcpu *vmx)
-{
-	if (vmx_in_long64(vmx))
-		return vmx_rip(vmx);
-	return (u32)(vmcs_readl(GUEST_CS_BASE) + vmx_rip(vmx));
-}
-
 /* User space has done the access; unless it moved RIP, the instruction is over. */
 static int complete_out(struct umbra_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
-	if (linear_rip(vmx) == vcpu->complete_rip)
+	if (vmx_linear_rip(vmx) == vcpu->complete_rip)
 		vmx_skip_insn(vmx);
 	return VMX_RESUME_GUEST;
 }
@@ -103,7 +96,7 @@ int vmx_handle_io(struct vmx_vcpu *vmx)
 	run->io.port = qual >> 16;
 	run->io.count = 1;
 	run->io.data_offset = UMBRA_VCPU_PIO_PAGE * PAGE_SIZE;
-	vcpu->complete_rip = linear_rip(vmx);
+	vcpu->complete_rip = vmx_linear_rip(vmx);
 	if (qual & IO_QUAL_IN) {
 		vcpu->complete = complete_in;
 	} else {

@@ -54,6 +54,8 @@ void umbra_vmx_set_regs(struct umbra_vcpu *vcpu, const struct kvm_regs *regs)
 	/* An exception that waits belongs to the old registers. */
 	if (!vmx->ev.exc_injected)
 		vmx->ev.exc.valid = false;
+	vmx_debug_shadow(vmx);
+	vmx_debug_moved(vmx);
 }
 
 bool umbra_vmx_if_flag(struct umbra_vcpu *vcpu)
@@ -219,6 +221,7 @@ int umbra_vmx_set_sregs(struct umbra_vcpu *vcpu, const struct kvm_sregs *in)
 	set_pending_irq(vmx, in);
 	/* PDPTEs that cannot be loaded are the guest's problem at its first access. */
 	set_crs(vmx, in);
+	vmx_debug_moved(vmx);
 	return 0;
 }
 
@@ -257,7 +260,7 @@ void vmx_regs_reset(struct vmx_vcpu *vmx)
 	vmx_set_rflags(vmx, 0);
 	vmx->dr6 = RESET_DR6;
 	vmx->dr7 = RESET_DR7;
-	vmcs_writel(GUEST_DR7, RESET_DR7);
+	vmx_debug_update(vmx);
 	s->cr0 = RESET_CR0;
 	s->cr3 = 0;
 	s->cr4 = 0;

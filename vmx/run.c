@@ -17,8 +17,6 @@
 #include <umbra/trace.h>
 #include "vmx.h"
 
-#define DR7_ENABLED	0xfful
-
 /* Another guest's or the kernel's data must not be left in the L1 cache. */
 static __always_inline void flush_l1d(void)
 {
@@ -253,7 +251,7 @@ int umbra_vmx_run_once(struct umbra_vcpu *vcpu)
 	local_irq_disable();
 	/* The host's use of these changes in interrupts only. */
 	vmx->host_debugctl = get_debugctlmsr();
-	if (unlikely(vmx->dr7 & DR7_ENABLED))
+	if (unlikely(vmx->watched))
 		vmx_debug_load(vmx);
 	if (test_thread_flag(TIF_NEED_FPU_LOAD))
 		switch_fpu_return();
@@ -266,7 +264,7 @@ int umbra_vmx_run_once(struct umbra_vcpu *vcpu)
 			trace_exit(vmx);
 		reflect_to_host(vmx);
 	}
-	if (unlikely(vmx->dr7 & DR7_ENABLED) || unlikely(hw_breakpoint_active()))
+	if (unlikely(vmx->watched) || unlikely(hw_breakpoint_active()))
 		vmx_debug_unload(vmx);
 	/*
 	 * A pending interrupt, perhaps the one that made the guest exit, is taken

@@ -478,7 +478,7 @@ static void load_new(struct task *t, struct task_state *s)
 	if (!t->exc.valid && s->eip > vmcs_read32(GUEST_CS_LIMIT))
 		fault(t, X86_TRAP_GP, 0);
 	vmx->dr7 &= ~DR7_LOCAL;
-	vmcs_writel(GUEST_DR7, vmx->dr7);
+	vmx_debug_update(vmx);
 }
 
 /* The event whose gate it was has its error code on the new task's stack. */

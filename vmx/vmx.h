@@ -150,6 +150,13 @@ struct vmx_host_segs {
  * @dr: guest DR0..DR3
  * @dr6: guest DR6
  * @dr7: guest DR7
+ * @hw_dr7: what GUEST_DR7 holds: @dr7, or @user_dr7 while user space debugs
+ * @user_dr: breakpoints of user space in place of @dr
+ * @user_dr7: its DR7
+ * @step_rip: linear address from which user space steps
+ * @watched: @stepping, or @hw_dr7 has breakpoints
+ * @stepping: RFLAGS.TF is set on behalf of user space
+ * @own_tf: RFLAGS.TF as the guest had it before
  * @tsc_offset: guest TSC - host TSC
  * @tsc_adjust: MSR_IA32_TSC_ADJUST as the guest sees it
  * @platform_info: MSR_PLATFORM_INFO likewise
@@ -217,6 +224,13 @@ struct vmx_vcpu {
 	unsigned long dr[4];
 	unsigned long dr6;
 	unsigned long dr7;
+	unsigned long hw_dr7;
+	unsigned long user_dr[4];
+	unsigned long user_dr7;
+	u64 step_rip;
+	bool watched;
+	bool stepping;
+	bool own_tf;
 	u64 tsc_offset;
 	u64 tsc_adjust;
 	u64 misc_enable;
@@ -334,6 +348,31 @@ static inline unsigned int vmx_cpl(struct vmx_vcpu *vmx)
 	return (vmcs_read32(GUEST_SS_AR_BYTES) & SEG_AR_DPL_MASK) >> SEG_AR_DPL_SHIFT;
 }
 
+/* Bits of GUEST_INTERRUPTIBILITY_INFO: after STI or MOV SS. */
+#define INTERRUPT_SHADOW	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
+
+/* Where the next instruction is. */
+static inline u64 vmx_linear_rip(struct vmx_vcpu *vmx)
+{
+	if (vmx_in_long64(vmx))
+		return vmx_rip(vmx);
+	return (u32)(vmcs_readl(GUEST_CS_BASE) + vmx_rip(vmx));
+}
+
+/* DR7: breakpoints that are on, bits that exist, the one that reads as 1. */
+#define DR7_ENABLED		0xfful
+#define DR7_EXISTING		0xffff23fful
+#define DR7_MUST_BE_1		BIT(10)
+
+/*
+ * Does the guest or user space single-step, or have breakpoints on? Then instructions
+ * have to be executed one by one, each by the CPU or with vmx_insn_retired().
+ */
+static inline bool vmx_debugged(struct vmx_vcpu *vmx)
+{
+	return (vmx->hw_dr7 & DR7_ENABLED) || (vmx_rflags(vmx) & X86_EFLAGS_TF);
+}
+
 /* Linear addresses have 48 bits: no guest is offered 5-level paging. */
 static inline bool vmx_noncanonical(u64 gva)
 {
@@ -399,6 +438,7 @@ int vmx_switch_cr3(struct vmx_vcpu *vmx, u32 cr3);
 
 /* family.c */
 void vmx_family_apply(struct vmx_vcpu *vmx);
+void vmx_family_write_exceptions(struct vmx_vcpu *vmx);
 void vmx_family_update(struct vmx_vcpu *vmx);
 void vmx_family_write_cpu2(struct vmx_vcpu *vmx);
 void vmx_family_poll(struct vmx_vcpu *vmx);
@@ -437,6 +477,19 @@ int vmx_handle_exception(struct vmx_vcpu *vmx);
 int vmx_handle_dr(struct vmx_vcpu *vmx);
 void vmx_debug_load(struct vmx_vcpu *vmx);
 void vmx_debug_unload(struct vmx_vcpu *vmx);
+
+/* debug.c */
+int vmx_debug_trap(struct vmx_vcpu *vmx, unsigned long hit);
+int vmx_debug_breakpoint(struct vmx_vcpu *vmx);
+void vmx_debug_update(struct vmx_vcpu *vmx);
+void vmx_debug_moved(struct vmx_vcpu *vmx);
+void vmx_debug_shadow(struct vmx_vcpu *vmx);
+
+/* Has user space asked to see the guest's debug exceptions? */
+static inline bool vmx_debug_takes_db(const struct vmx_vcpu *vmx)
+{
+	return vmx->vcpu.guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP);
+}
 
 /* memory.c */
 int vmx_handle_ept_violation(struct vmx_vcpu *vmx);

@@ -45,6 +45,7 @@ enum umbra_request {
 	UMBRA_REQ_CLOCK,
 	UMBRA_REQ_STEAL,
 	UMBRA_REQ_MSR_FILTER,
+	UMBRA_REQ_DEBUG,
 };
 
 /* Bits of vcpu->signals: what other CPUs send to a vCPU with a local APIC. */
@@ -60,6 +61,12 @@ enum umbra_signal {
 #define UMBRA_VCPU_MMAP_PAGES	3
 
 #define UMBRA_MAX_CPUID		256
+
+/* What KVM_SET_GUEST_DEBUG knows. */
+#define UMBRA_GUESTDBG		(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | \
+				 KVM_GUESTDBG_USE_SW_BP | KVM_GUESTDBG_USE_HW_BP | \
+				 KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP | \
+				 KVM_GUESTDBG_BLOCKIRQ)
 
 /* Leaves found without a search: 32 basic, 16 hypervisor, 32 extended ones. */
 #define UMBRA_CPUID_HINTS	80
@@ -128,6 +135,7 @@ struct umbra_vcpu_stat {
  * @emu_error: -errno when memory that the instruction needs cannot be had
  * @complete: what the next KVM_RUN has to finish first, or NULL
  * @complete_rip: linear address of the instruction that @complete skips
+ * @guest_debug: KVM_GUESTDBG_*: how user space debugs the guest; 0: not
  * @pv: what a guest gets that knows it is one
  * @stat: counters
  */
@@ -171,6 +179,7 @@ struct umbra_vcpu {
 	bool emu_stale;
 	int (*complete)(struct umbra_vcpu *vcpu);
 	u64 complete_rip;
+	u32 guest_debug;
 	struct umbra_pv pv;
 
 	struct umbra_vcpu_stat stat;

@@ -85,6 +85,25 @@ void umbra_vmx_get_sregs(struct umbra_vcpu *vcpu, struct kvm_sregs *sregs);
 int umbra_vmx_set_sregs(struct umbra_vcpu *vcpu, const struct kvm_sregs *sregs);
 void umbra_vmx_get_debugregs(struct umbra_vcpu *vcpu, struct kvm_debugregs *dr);
 int umbra_vmx_set_debugregs(struct umbra_vcpu *vcpu, const struct kvm_debugregs *dr);
+
+/**
+ * umbra_vmx_set_guest_debug() - KVM_SET_GUEST_DEBUG
+ * Return: 0, -EINVAL for what does not exist, -EBUSY when an exception is to be
+ * injected while another one waits.
+ */
+int umbra_vmx_set_guest_debug(struct umbra_vcpu *vcpu, const struct kvm_guest_debug *dbg);
+
+/**
+ * umbra_vmx_debug_begin() / umbra_vmx_debug_end() - KVM_RUN of a guest that is debugged
+ * umbra_vmx_debug_exit() - UMBRA_REQ_DEBUG: report that a step is done
+ *
+ * Between begin and end RFLAGS.TF is set when the guest is to be stepped.
+ * Context: the vCPU's thread, loaded.
+ */
+void umbra_vmx_debug_begin(struct umbra_vcpu *vcpu);
+void umbra_vmx_debug_end(struct umbra_vcpu *vcpu);
+void umbra_vmx_debug_exit(struct umbra_vcpu *vcpu);
+
 void umbra_vmx_get_events(struct umbra_vcpu *vcpu, struct kvm_vcpu_events *ev);
 int umbra_vmx_set_events(struct umbra_vcpu *vcpu, const struct kvm_vcpu_events *ev);
 
