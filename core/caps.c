@@ -9,6 +9,7 @@
 #include <umbra/types.h>
 #include <umbra/vcpu.h>
 #include <umbra/vm.h>
+#include <umbra/vmx.h>
 #include "core.h"
 #include "ioctl.h"
 #include "ring.h"
@@ -84,6 +85,10 @@ long umbra_check_extension(struct umbra_call *call)
 		return UMBRA_QUIRKS;
 	case KVM_CAP_SET_GUEST_DEBUG2:
 		return UMBRA_GUESTDBG;
+	case KVM_CAP_XCRS:
+		return !!umbra_vmx_xcr0();
+	case KVM_CAP_XSAVE2:
+		return sizeof(struct kvm_xsave);
 	case KVM_CAP_X86_USER_SPACE_MSR:
 		return UMBRA_USER_MSR;
 	case KVM_CAP_SYNC_REGS:

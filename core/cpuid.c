@@ -124,6 +124,7 @@ long umbra_cpuid_set(struct umbra_call *call)
 		if (ret)
 			goto err;
 	}
+	umbra_vmx_cpuid_runtime(vcpu, entry, head->nent);
 	/* A CPU does not change under the guest; the same again is harmless. */
 	ret = -EINVAL;
 	if (vcpu->stat.exits && !same_entries(vcpu, entry, head->nent))

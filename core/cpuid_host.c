@@ -4,6 +4,7 @@
  * pass only what is virtualised. A feature that is not named here is off.
  */
 #include <asm/cpufeature.h>
+#include <asm/fpu/types.h>
 #include <asm/processor.h>
 #include <linux/minmax.h>
 #include <asm/kvm_para.h>
@@ -18,7 +19,7 @@
 #define HOST(word)	(boot_cpu_data.x86_capability[CPUID_##word])
 
 /* Leaves above these have nothing that a guest could use yet. */
-#define MAX_BASIC	0x0000000b
+#define MAX_BASIC	0x0000000d
 #define MAX_EXTENDED	0x80000008
 #define HYPERVISOR	0x40000000
 
@@ -27,7 +28,19 @@
 
 static const u32 leaf_1_ecx =
 	F(XMM3) | F(PCLMULQDQ) | F(SSSE3) | F(CX16) | F(PCID) | F(XMM4_1) | F(XMM4_2) |
-	F(MOVBE) | F(POPCNT) | F(AES) | F(RDRAND);
+	F(MOVBE) | F(POPCNT) | F(AES) | F(RDRAND) | F(XSAVE);
+
+/* What needs a state component: the registers of AVX and AVX-512. */
+static const u32 leaf_1_ecx_avx = F(AVX) | F(FMA) | F(F16C);
+static const u32 leaf_7_ebx_avx = F(AVX2);
+static const u32 leaf_7_ebx_avx512 =
+	F(AVX512F) | F(AVX512DQ) | F(AVX512IFMA) | F(AVX512CD) | F(AVX512BW) | F(AVX512VL);
+static const u32 leaf_7_ecx_avx = F(VAES) | F(VPCLMULQDQ);
+static const u32 leaf_7_ecx_avx512 =
+	F(AVX512VBMI) | F(AVX512_VBMI2) | F(AVX512_VNNI) | F(AVX512_BITALG) |
+	F(AVX512_VPOPCNTDQ);
+
+static const u32 leaf_d_1_eax = F(XSAVEOPT) | F(XSAVEC) | F(XGETBV1);
 
 static const u32 leaf_1_edx =
 	F(FPU) | F(VME) | F(DE) | F(PSE) | F(TSC) | F(MSR) | F(PAE) | F(MCE) | F(CX8) |
@@ -66,11 +79,25 @@ static struct kvm_cpuid_entry2 *add_host(struct umbra_cpuid_list *list, u32 func
 	return entry;
 }
 
+static bool has_component(u64 features)
+{
+	return (umbra_vmx_xcr0() & features) == features;
+}
+
+static u32 known_leaf_1_ecx(void)
+{
+	u32 known = leaf_1_ecx;
+
+	if (has_component(XFEATURE_MASK_YMM))
+		known |= leaf_1_ecx_avx;
+	return umbra_vmx_xcr0() ? known : known & ~F(XSAVE);
+}
+
 static void mask_leaf_1(struct kvm_cpuid_entry2 *entry)
 {
 	/* APIC id and package size are the vCPU's: user space fills them in. */
 	entry->ebx &= 0x0000ffff;
-	entry->ecx &= leaf_1_ecx & HOST(1_ECX);
+	entry->ecx &= known_leaf_1_ecx() & HOST(1_ECX);
 	/* The x2APIC is ours, whatever the host has. */
 	entry->ecx |= F(HYPERVISOR) | F(X2APIC);
 	entry->edx &= leaf_1_edx & HOST(1_EDX);
@@ -78,14 +105,53 @@ static void mask_leaf_1(struct kvm_cpuid_entry2 *entry)
 
 static void mask_leaf_7(struct kvm_cpuid_entry2 *entry)
 {
+	u32 ebx = leaf_7_ebx, ecx = 0;
+
+	if (has_component(XFEATURE_MASK_YMM)) {
+		ebx |= leaf_7_ebx_avx;
+		ecx |= leaf_7_ecx_avx;
+	}
+	if (has_component(XFEATURE_MASK_AVX512)) {
+		ebx |= leaf_7_ebx_avx512;
+		ecx |= leaf_7_ecx_avx512;
+	}
 	entry->flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
 	entry->eax = 0;
-	entry->ebx &= leaf_7_ebx & HOST(7_0_EBX);
+	entry->ebx &= ebx & HOST(7_0_EBX);
 	entry->ebx |= F(TSC_ADJUST);
 	if (!umbra_vmx_has_invpcid())
 		entry->ebx &= ~F(INVPCID);
-	entry->ecx = 0;
+	entry->ecx &= ecx & HOST(7_ECX);
 	entry->edx &= leaf_7_edx & HOST(7_EDX);
+}
+
+/* State components: which there are, how large their area is, where each is in it. */
+static void add_components(struct umbra_cpuid_list *list)
+{
+	u64 xcr0 = umbra_vmx_xcr0();
+	struct kvm_cpuid_entry2 *entry = add(list, 0xd);
+	unsigned int i;
+
+	entry->flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
+	if (!xcr0)
+		return;
+	entry->eax = lower_32_bits(xcr0);
+	entry->edx = upper_32_bits(xcr0);
+	entry->ebx = umbra_vmx_xsave_size(xcr0);
+	entry->ecx = entry->ebx;
+	entry = add_host(list, 0xd, 1);
+	entry->flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
+	entry->eax &= leaf_d_1_eax & HOST(D_1_EAX);
+	entry->ebx = 0;
+	entry->ecx = 0;
+	entry->edx = 0;
+	for (i = 2; i < 63; i++) {
+		if (!(xcr0 & BIT_ULL(i)))
+			continue;
+		entry = add_host(list, 0xd, i);
+		entry->flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
+		entry->edx = 0;
+	}
 }
 
 /* One subleaf per cache, the last one of type 0. */
@@ -119,6 +185,9 @@ static void add_basic(struct umbra_cpuid_list *list, u32 function)
 		break;
 	case 0xb:
 		add(list, function)->flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
+		break;
+	case 0xd:
+		add_components(list);
 		break;
 	default:
 		/* MONITOR, thermal, direct cache access, performance counters. */

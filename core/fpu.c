@@ -6,17 +6,25 @@
  */
 #include <asm/fpu/api.h>
 #include <asm/fpu/types.h>
+#include <asm/fpu/xcr.h>
 #include <linux/kvm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <umbra/vcpu.h>
+#include <umbra/vmx.h>
 #include "ioctl.h"
 
-/* The standard image up to the header. */
+/* The standard image: what a kvm_xsave holds, which has room for all components. */
 union fpu_image {
 	struct xregs_state xsave;
 	u8 bytes[sizeof(struct kvm_xsave)];
 };
+
+/* What there is of a guest's state, and may be given to it. */
+static u64 components(void)
+{
+	return umbra_vmx_xcr0() | XFEATURE_MASK_FPSSE;
+}
 
 static union fpu_image *image_get(struct umbra_vcpu *vcpu)
 {
@@ -24,7 +32,7 @@ static union fpu_image *image_get(struct umbra_vcpu *vcpu)
 
 	if (image)
 		fpu_copy_guest_fpstate_to_uabi(&vcpu->guest_fpu, image, sizeof(*image),
-					       XFEATURE_MASK_FPSSE, 0);
+					       components(), 0);
 	return image;
 }
 
@@ -70,23 +78,48 @@ long umbra_fpu_set(struct umbra_call *call)
 	fx->rdp = fpu->last_dp;
 	memcpy(fx->xmm_space, fpu->xmm, sizeof(fpu->xmm));
 	fx->mxcsr = fpu->mxcsr;
-	image->xsave.header.xfeatures = XFEATURE_MASK_FPSSE;
-	ret = fpu_copy_uabi_to_guest_fpstate(&call->vcpu->guest_fpu, image, XFEATURE_MASK_FPSSE,
-					     NULL);
+	/* What is not named there would be reset. */
+	image->xsave.header.xfeatures |= XFEATURE_MASK_FPSSE;
+	ret = fpu_copy_uabi_to_guest_fpstate(&call->vcpu->guest_fpu, image, components(), NULL);
 	kfree(image);
 	return ret;
 }
 
-/* What a guest has of the state components: it is offered no others. */
 long umbra_fpu_get_xsave(struct umbra_call *call)
 {
 	fpu_copy_guest_fpstate_to_uabi(&call->vcpu->guest_fpu, call->data,
-				       sizeof(struct kvm_xsave), XFEATURE_MASK_FPSSE, 0);
+				       sizeof(struct kvm_xsave), components(), 0);
 	return 0;
 }
 
 long umbra_fpu_set_xsave(struct umbra_call *call)
 {
-	return fpu_copy_uabi_to_guest_fpstate(&call->vcpu->guest_fpu, call->data,
-					      XFEATURE_MASK_FPSSE, NULL);
+	return fpu_copy_uabi_to_guest_fpstate(&call->vcpu->guest_fpu, call->data, components(),
+					      NULL);
+}
+
+long umbra_fpu_get_xcrs(struct umbra_call *call)
+{
+	struct kvm_xcrs *xcrs = call->data;
+
+	if (!umbra_vmx_xcr0())
+		return -EINVAL;
+	xcrs->nr_xcrs = 1;
+	xcrs->xcrs[0].xcr = XCR_XFEATURE_ENABLED_MASK;
+	xcrs->xcrs[0].value = call->vcpu->xcr0;
+	return 0;
+}
+
+/* There is but XCR0; what else is named is left alone. */
+long umbra_fpu_set_xcrs(struct umbra_call *call)
+{
+	const struct kvm_xcrs *xcrs = call->data;
+	unsigned int i;
+
+	if (!umbra_vmx_xcr0() || xcrs->nr_xcrs > KVM_MAX_XCRS || xcrs->flags)
+		return -EINVAL;
+	for (i = 0; i < xcrs->nr_xcrs; i++)
+		if (xcrs->xcrs[i].xcr == XCR_XFEATURE_ENABLED_MASK)
+			return umbra_vmx_set_xcr0(call->vcpu, xcrs->xcrs[i].value);
+	return 0;
 }

@@ -150,6 +150,8 @@ long umbra_fpu_get(struct umbra_call *call);
 long umbra_fpu_set(struct umbra_call *call);
 long umbra_fpu_get_xsave(struct umbra_call *call);
 long umbra_fpu_set_xsave(struct umbra_call *call);
+long umbra_fpu_get_xcrs(struct umbra_call *call);
+long umbra_fpu_set_xcrs(struct umbra_call *call);
 
 /* irq.c */
 long umbra_irq_create_irqchip(struct umbra_call *call);

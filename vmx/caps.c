@@ -7,6 +7,7 @@
 #include <linux/smp.h>
 #include <linux/string.h>
 #include <asm/cpufeature.h>
+#include <asm/fpu/xcr.h>
 #include <asm/msr.h>
 #include <asm/vmx.h>
 
@@ -176,6 +177,7 @@ static int read_caps(struct vmx_caps *caps)
 	rdmsrl(MSR_IA32_VMX_MISC, misc);
 	caps->timer_shift = misc & MISC_TIMER_SHIFT_MASK;
 	rdmsrl(MSR_IA32_VMX_CR4_FIXED1, caps->cr4_fixed1);
+	caps->xcr0 = boot_cpu_has(X86_FEATURE_XSAVE) ? xgetbv(XCR_XFEATURE_ENABLED_MASK) : 0;
 	return 0;
 }
 

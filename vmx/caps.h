@@ -14,6 +14,7 @@
  * @exit: VM-exit controls
  * @entry: VM-entry controls
  * @cr4_fixed1: CR4 bits that may be 1
+ * @xcr0: the host's XCR0; 0 without XSAVE
  * @preemption_timer: pin-based control exists
  * @timer_shift: the timer counts at TSC >> @timer_shift
  * @ept_ad: EPT accessed and dirty flags
@@ -30,6 +31,7 @@ struct vmx_caps {
 	u32 exit;
 	u32 entry;
 	u64 cr4_fixed1;
+	u64 xcr0;
 	bool preemption_timer;
 	u8 timer_shift;
 	bool ept_ad;

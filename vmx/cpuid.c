@@ -66,16 +66,47 @@ bool vmx_cpuid_has_mwait(struct vmx_vcpu *vmx)
 	return guest_has(&vmx->vcpu, 1, CPUID_ECX, X86_FEATURE_MWAIT);
 }
 
-void vmx_cpuid_set_mwait(struct vmx_vcpu *vmx, bool on)
+static void set_bit_if(u32 *reg, unsigned int feature, bool on)
 {
-	struct kvm_cpuid_entry2 *entry = umbra_vcpu_cpuid(&vmx->vcpu, 1, 0);
-
-	if (!entry)
-		return;
 	if (on)
-		entry->ecx |= BIT(X86_FEATURE_MWAIT & 31);
+		*reg |= BIT(feature & 31);
 	else
-		entry->ecx &= ~BIT(X86_FEATURE_MWAIT & 31);
+		*reg &= ~BIT(feature & 31);
+}
+
+/* XSAVE is on when the guest has turned it on; MWAIT, if user space wants it so. */
+static void runtime_leaf_1(struct vmx_vcpu *vmx, struct kvm_cpuid_entry2 *entry)
+{
+	u64 quirks = READ_ONCE(vmx->vcpu.vm->opt.quirks_off);
+
+	if (boot_cpu_has(X86_FEATURE_XSAVE))
+		set_bit_if(&entry->ecx, X86_FEATURE_OSXSAVE,
+			   vmx->vcpu.mmu.state.cr4 & X86_CR4_OSXSAVE);
+	if (quirks & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT)
+		set_bit_if(&entry->ecx, X86_FEATURE_MWAIT,
+			   vmx->misc_enable & MSR_IA32_MISC_ENABLE_MWAIT);
+}
+
+/* How large the area is with what XCR0 enables. */
+static void runtime_leaf_d(struct vmx_vcpu *vmx, struct kvm_cpuid_entry2 *entry)
+{
+	if (entry->index == 0)
+		entry->ebx = vmx_xcr_area_size(vmx->vcpu.xcr0, false);
+	else if (entry->index == 1 && entry->eax & BIT(X86_FEATURE_XSAVEC & 31))
+		entry->ebx = vmx_xcr_area_size(vmx->vcpu.xcr0, true);
+}
+
+void umbra_vmx_cpuid_runtime(struct umbra_vcpu *vcpu, struct kvm_cpuid_entry2 *entry,
+			     unsigned int nr)
+{
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+
+	for (; nr--; entry++) {
+		if (entry->function == 1)
+			runtime_leaf_1(vmx, entry);
+		else if (entry->function == 0xd)
+			runtime_leaf_d(vmx, entry);
+	}
 }
 
 /* A CR4 bit exists with the CPUID feature that brings it. */
@@ -89,6 +120,7 @@ static const struct {
 	{ X86_CR4_SMEP, 7, CPUID_EBX, X86_FEATURE_SMEP },
 	{ X86_CR4_SMAP, 7, CPUID_EBX, X86_FEATURE_SMAP },
 	{ X86_CR4_PCIDE, 1, CPUID_ECX, X86_FEATURE_PCID },
+	{ X86_CR4_OSXSAVE, 1, CPUID_ECX, X86_FEATURE_XSAVE },
 };
 
 static unsigned long cr4_allowed(struct umbra_vcpu *vcpu)
@@ -105,6 +137,8 @@ static unsigned long cr4_allowed(struct umbra_vcpu *vcpu)
 				     boot_cpu_has(cr4_features[i].feature))
 			cr4 |= cr4_features[i].bit;
 	}
+	if (!vmx_caps.xcr0)
+		cr4 &= ~X86_CR4_OSXSAVE;
 	return cr4 & vmx_caps.cr4_fixed1;
 }
 

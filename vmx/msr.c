@@ -329,15 +329,15 @@ static int set_apic_base(struct vmx_vcpu *vmx, u64 data, bool host)
 	return umbra_lapic_write_base(&vmx->vcpu, data);
 }
 
-/* MWAIT comes and goes with its bit in CPUID, if user space wants it as CPUs do. */
+/* MWAIT may come and go with its bit in CPUID. */
 static int set_misc_enable(struct vmx_vcpu *vmx, u64 data)
 {
-	u64 quirks = READ_ONCE(vmx->vcpu.vm->opt.quirks_off);
+	struct umbra_vcpu *vcpu = &vmx->vcpu;
+	u64 changed = vmx->misc_enable ^ data;
 
-	if (((vmx->misc_enable ^ data) & MSR_IA32_MISC_ENABLE_MWAIT) &&
-	    (quirks & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT))
-		vmx_cpuid_set_mwait(vmx, data & MSR_IA32_MISC_ENABLE_MWAIT);
 	vmx->misc_enable = data;
+	if (changed & MSR_IA32_MISC_ENABLE_MWAIT)
+		umbra_vmx_cpuid_runtime(vcpu, vcpu->cpuid, vcpu->nr_cpuid);
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <linux/vtime.h>
 #include <asm/debugreg.h>
 #include <asm/fpu/api.h>
+#include <asm/fpu/xcr.h>
 #include <asm/hw_irq.h>
 #include <asm/mmu_context.h>
 #include <asm/msr.h>
@@ -256,9 +257,13 @@ int umbra_vmx_run_once(struct umbra_vcpu *vcpu)
 	if (test_thread_flag(TIF_NEED_FPU_LOAD))
 		switch_fpu_return();
 	vtime_account_guest_enter();
+	if (unlikely(vmx->xcr0_differs))
+		xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->xcr0);
 	if (trace_umbra_entry_enabled())
 		trace_umbra_entry(vcpu->id, vmx_rip(vmx));
 	r = run_guest(vmx);
+	if (unlikely(vmx->xcr0_differs))
+		xsetbv(XCR_XFEATURE_ENABLED_MASK, vmx_caps.xcr0);
 	if (r < 0) {
 		if (trace_umbra_exit_enabled())
 			trace_exit(vmx);

@@ -6,6 +6,7 @@
 #include <linux/gfp.h>
 #include <linux/mutex.h>
 #include <linux/slab.h>
+#include <asm/fpu/types.h>
 #include <asm/msr.h>
 #include <umbra/pv.h>
 #include <umbra/vm.h>
@@ -94,6 +95,7 @@ void umbra_vmx_vcpu_reset(struct umbra_vcpu *vcpu)
 
 	umbra_vcpu_load(vcpu);
 	vmx_vmcs_setup(vmx);
+	vcpu->xcr0 = XFEATURE_MASK_FP;
 	vmx_msr_reset(vmx);
 	vmx_regs_reset(vmx);
 	vmx_pml_setup(vmx);

@@ -139,6 +139,8 @@ struct vmx_host_segs {
  * @umsr_host: host values on @vmcs_cpu
  * @umsr_used: the guest has had EFER.SCE on or set TSC_AUX, so that @umsr
  *	matters
+ * @osxsave: CR4.OSXSAVE as CPUID tells it
+ * @xcr0_differs: the guest can see XCR0, and its is not the host's
  * @kernel_gs_base: guest value while not loaded
  * @host_kernel_gs_base: host value while loaded
  * @host_segs: host selectors while loaded
@@ -212,6 +214,8 @@ struct vmx_vcpu {
 	u64 umsr[NR_UMSRS];
 	u64 umsr_host[NR_UMSRS];
 	bool umsr_used;
+	bool osxsave;
+	bool xcr0_differs;
 	u64 kernel_gs_base;
 	u64 host_kernel_gs_base;
 	struct vmx_host_segs host_segs;
@@ -421,7 +425,6 @@ bool vmx_store(struct vmx_vcpu *vmx, const struct umbra_fault *fault);
 /* cpuid.c */
 bool vmx_cpuid_emulate(struct vmx_vcpu *vmx);
 void vmx_cpuid_derive(struct vmx_vcpu *vmx);
-void vmx_cpuid_set_mwait(struct vmx_vcpu *vmx, bool on);
 bool vmx_cpuid_has_mwait(struct vmx_vcpu *vmx);
 
 /* cr.c */
@@ -477,6 +480,11 @@ int vmx_handle_exception(struct vmx_vcpu *vmx);
 int vmx_handle_dr(struct vmx_vcpu *vmx);
 void vmx_debug_load(struct vmx_vcpu *vmx);
 void vmx_debug_unload(struct vmx_vcpu *vmx);
+
+/* xcr.c */
+void vmx_xcr_update(struct vmx_vcpu *vmx);
+u32 vmx_xcr_area_size(u64 features, bool compacted);
+int vmx_handle_xsetbv(struct vmx_vcpu *vmx);
 
 /* debug.c */
 int vmx_debug_trap(struct vmx_vcpu *vmx, unsigned long hit);

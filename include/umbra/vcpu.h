@@ -129,6 +129,7 @@ struct umbra_vcpu_stat {
  * @apic_base: MSR_IA32_APICBASE, kept for user space's local APIC
  * @cr8: task priority for user space's local APIC
  * @guest_fpu: guest FPU state, swapped around KVM_RUN
+ * @xcr0: guest XCR0
  * @emu: the instruction under emulation, if any
  * @emu_tracked: the instruction is emulated because it writes to a guest table
  * @emu_stale: user space had the vCPU since @mmu.state was brought up to date
@@ -173,6 +174,7 @@ struct umbra_vcpu {
 	u64 apic_base;
 	u64 cr8;
 	struct fpu_guest guest_fpu;
+	u64 xcr0;
 	struct umbra_emu emu;
 	int emu_error;
 	bool emu_tracked;

@@ -87,6 +87,30 @@ void umbra_vmx_get_debugregs(struct umbra_vcpu *vcpu, struct kvm_debugregs *dr);
 int umbra_vmx_set_debugregs(struct umbra_vcpu *vcpu, const struct kvm_debugregs *dr);
 
 /**
+ * umbra_vmx_xcr0() - state components that guests can have; 0 without XSAVE
+ */
+u64 umbra_vmx_xcr0(void);
+
+/**
+ * umbra_vmx_xsave_size() - bytes of an XSAVE area with these components
+ */
+u32 umbra_vmx_xsave_size(u64 features);
+
+/**
+ * umbra_vmx_set_xcr0() - XCR0 of a vCPU
+ * Return: 0, or -EINVAL for what XSETBV refuses on this vCPU.
+ */
+int umbra_vmx_set_xcr0(struct umbra_vcpu *vcpu, u64 xcr0);
+
+/**
+ * umbra_vmx_cpuid_runtime() - the bits of a CPUID table that follow other state
+ * @entry: the vCPU's table, or one that it is to get
+ * @nr: its entries
+ */
+void umbra_vmx_cpuid_runtime(struct umbra_vcpu *vcpu, struct kvm_cpuid_entry2 *entry,
+			     unsigned int nr);
+
+/**
  * umbra_vmx_set_guest_debug() - KVM_SET_GUEST_DEBUG
  * Return: 0, -EINVAL for what does not exist, -EBUSY when an exception is to be
  * injected while another one waits.
