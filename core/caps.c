@@ -85,6 +85,9 @@ long umbra_check_extension(struct umbra_call *call)
 		return UMBRA_QUIRKS;
 	case KVM_CAP_SET_GUEST_DEBUG2:
 		return UMBRA_GUESTDBG;
+	case KVM_CAP_TSC_CONTROL:
+	case KVM_CAP_VM_TSC_CONTROL:
+		return umbra_vmx_has_tsc_scaling();
 	case KVM_CAP_XCRS:
 		return !!umbra_vmx_xcr0();
 	case KVM_CAP_XSAVE2:

@@ -25,9 +25,9 @@ bool umbra_pv_has_clock(void)
 }
 
 /* A factor just below 1, and the power of two that makes up for the rest. */
-void umbra_clock_scale(u32 *mul, s8 *shift)
+void umbra_clock_scale(u32 khz, u32 *mul, s8 *shift)
 {
-	u64 ns = USEC_PER_SEC, ticks = tsc_khz;
+	u64 ns = USEC_PER_SEC, ticks = khz;
 
 	*shift = 0;
 	while (ns >= ticks) {
@@ -62,7 +62,7 @@ u64 umbra_clock_read(struct umbra_clock *clock, u64 tsc)
 	u32 mul;
 	s8 shift;
 
-	umbra_clock_scale(&mul, &shift);
+	umbra_clock_scale(tsc_khz, &mul, &shift);
 	spin_lock(&clock->lock);
 	ns = clock->ns;
 	if (umbra_pv_has_clock())
@@ -73,15 +73,18 @@ u64 umbra_clock_read(struct umbra_clock *clock, u64 tsc)
 	return ns;
 }
 
-u64 umbra_clock_tsc_offset(struct umbra_clock *clock, u64 value)
+u64 umbra_clock_tsc_offset(const struct umbra_vcpu *vcpu, u64 value)
 {
-	u64 now = rdtsc(), offset = value - now;
+	struct umbra_clock *clock = &vcpu->vm->clock;
+	u64 now = umbra_vcpu_scale_tsc(vcpu, rdtsc()), offset = value - now;
 	s64 ahead;
 
 	spin_lock(&clock->lock);
 	ahead = value - (now + clock->tsc_offset);
-	if (clock->tsc_written && (!value || abs(ahead) < (s64)tsc_khz * 1000))
+	if (clock->tsc_written && clock->tsc_khz == vcpu->tsc_khz &&
+	    (!value || abs(ahead) < (s64)vcpu->tsc_khz * 1000))
 		offset = clock->tsc_offset;
+	clock->tsc_khz = vcpu->tsc_khz;
 	clock->tsc_offset = offset;
 	clock->tsc_written = true;
 	spin_unlock(&clock->lock);

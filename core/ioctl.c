@@ -46,11 +46,6 @@ static long vcpu_run(struct umbra_call *call)
 	return umbra_vcpu_run(call->vcpu);
 }
 
-static long vcpu_tsc_khz(struct umbra_call *call)
-{
-	return tsc_khz;
-}
-
 static const struct ioctl_row system_rows[] = {
 	{ KVM_GET_API_VERSION, UMBRA_ARG_ZERO, sys_api_version },
 	{ KVM_CREATE_VM, 0, umbra_vm_create },
@@ -96,6 +91,8 @@ static const struct ioctl_row vm_rows[] = {
 	{ KVM_SET_BOOT_CPU_ID, UMBRA_LOCK_VM, umbra_irq_set_boot_cpu },
 	{ KVM_GET_CLOCK, UMBRA_LOCK_VM, umbra_clock_get },
 	{ KVM_SET_CLOCK, UMBRA_LOCK_VM, umbra_clock_set },
+	{ KVM_GET_TSC_KHZ, UMBRA_LOCK_VM, umbra_tsc_get_default },
+	{ KVM_SET_TSC_KHZ, UMBRA_LOCK_VM, umbra_tsc_set_default },
 	{ KVM_X86_SET_MSR_FILTER, UMBRA_LOCK_VM, umbra_msr_filter_set },
 	{ KVM_GET_STATS_FD, 0, get_stats_fd },
 };
@@ -142,7 +139,8 @@ static const struct ioctl_row vcpu_rows[] = {
 	{ KVM_GET_LAPIC, VCPU, umbra_irq_get_lapic },
 	{ KVM_SET_LAPIC, VCPU, umbra_irq_set_lapic },
 	{ KVM_PRE_FAULT_MEMORY, VCPU, umbra_vcpu_prefault },
-	{ KVM_GET_TSC_KHZ, 0, vcpu_tsc_khz },
+	{ KVM_GET_TSC_KHZ, VCPU, umbra_tsc_get_khz },
+	{ KVM_SET_TSC_KHZ, VCPU_LOADED, umbra_tsc_set_khz },
 	{ KVM_GET_STATS_FD, 0, get_stats_fd },
 };
 

@@ -137,6 +137,12 @@ long umbra_state_mce_inject(struct umbra_call *call);
 long umbra_state_signal_mask(struct umbra_call *call);
 long umbra_state_translate(struct umbra_call *call);
 
+/* tsc.c */
+long umbra_tsc_get_khz(struct umbra_call *call);
+long umbra_tsc_set_khz(struct umbra_call *call);
+long umbra_tsc_get_default(struct umbra_call *call);
+long umbra_tsc_set_default(struct umbra_call *call);
+
 /* prefault.c */
 long umbra_vcpu_prefault(struct umbra_call *call);
 

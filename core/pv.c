@@ -76,9 +76,9 @@ void umbra_pv_update_clock(struct umbra_vcpu *vcpu)
 
 	if (gpa == NO_GPA)
 		return;
-	umbra_clock_scale(&info.tsc_to_system_mul, &info.tsc_shift);
+	umbra_clock_scale(vcpu->tsc_khz, &info.tsc_to_system_mul, &info.tsc_shift);
 	spin_lock(&clock->lock);
-	info.tsc_timestamp = clock->tsc + umbra_vmx_tsc_offset(vcpu);
+	info.tsc_timestamp = umbra_vcpu_scale_tsc(vcpu, clock->tsc) + umbra_vmx_tsc_offset(vcpu);
 	info.system_time = clock->ns;
 	spin_unlock(&clock->lock);
 	if (umbra_pv_has_clock())

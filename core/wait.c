@@ -145,10 +145,10 @@ bool umbra_vcpu_yield(struct umbra_vcpu *vcpu)
 
 u64 umbra_vcpu_guest_tsc(struct umbra_vcpu *vcpu)
 {
-	return rdtsc() + umbra_vmx_tsc_offset(vcpu);
+	return umbra_vcpu_scale_tsc(vcpu, rdtsc()) + umbra_vmx_tsc_offset(vcpu);
 }
 
 u32 umbra_vcpu_tsc_khz(struct umbra_vcpu *vcpu)
 {
-	return tsc_khz;
+	return vcpu->tsc_khz;
 }

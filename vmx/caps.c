@@ -56,7 +56,7 @@ static const struct ctl_row ctl_rows[NR_ROWS] = {
 		SECONDARY_EXEC_ENABLE_VPID,
 		SECONDARY_EXEC_WBINVD_EXITING | SECONDARY_EXEC_ENABLE_RDTSCP |
 		SECONDARY_EXEC_ENABLE_INVPCID | SECONDARY_EXEC_PAUSE_LOOP_EXITING |
-		SECONDARY_EXEC_ENABLE_PML,
+		SECONDARY_EXEC_ENABLE_PML | SECONDARY_EXEC_TSC_SCALING,
 	},
 	[ROW_EXIT] = {
 		"VM-exit controls", MSR_IA32_VMX_TRUE_EXIT_CTLS,
@@ -149,7 +149,8 @@ static void drop_dynamic(struct vmx_caps *caps)
 	caps->entry &= ~VM_ENTRY_IA32E_MODE;
 	/* It logs what dirty flags are set, so it is nothing without them. */
 	caps->pml = caps->ept_ad && (caps->cpu2 & SECONDARY_EXEC_ENABLE_PML);
-	caps->cpu2 &= ~SECONDARY_EXEC_ENABLE_PML;
+	caps->tsc_scaling = caps->cpu2 & SECONDARY_EXEC_TSC_SCALING;
+	caps->cpu2 &= ~(SECONDARY_EXEC_ENABLE_PML | SECONDARY_EXEC_TSC_SCALING);
 }
 
 static int read_caps(struct vmx_caps *caps)

@@ -20,6 +20,8 @@
  * @ept_ad: EPT accessed and dirty flags
  * @ept_2m: 2 MiB leaves
  * @ept_1g: 1 GiB leaves
+ * @perf_ctl: entry and exit switch IA32_PERF_GLOBAL_CTRL
+ * @tsc_scaling: the guest's TSC can run at another rate
  * @pml: page-modification logging
  * @invvpid_addr: INVVPID of one address
  */
@@ -37,6 +39,8 @@ struct vmx_caps {
 	bool ept_ad;
 	bool ept_2m;
 	bool ept_1g;
+	bool perf_ctl;
+	bool tsc_scaling;
 	bool pml;
 	bool invvpid_addr;
 };

@@ -162,6 +162,10 @@ static u32 cpu2_controls(struct umbra_vcpu *vcpu)
 	if (!guest_has(vcpu, 7, CPUID_EBX, X86_FEATURE_INVPCID) ||
 	    !guest_has(vcpu, 1, CPUID_ECX, X86_FEATURE_PCID))
 		ctl &= ~SECONDARY_EXEC_ENABLE_INVPCID;
+	if (vcpu->vm->opt.no_exits & KVM_X86_DISABLE_EXITS_PAUSE)
+		ctl &= ~SECONDARY_EXEC_PAUSE_LOOP_EXITING;
+	if (vcpu->tsc_ratio)
+		ctl |= SECONDARY_EXEC_TSC_SCALING;
 	return ctl;
 }
 

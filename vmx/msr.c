@@ -159,34 +159,23 @@ static void set_kernel_gs(struct vmx_vcpu *vmx, u64 value)
 	preempt_enable();
 }
 
-static void set_tsc_offset(struct vmx_vcpu *vmx, u64 offset)
-{
-	vmx->tsc_offset = offset;
-	vmcs_write64(TSC_OFFSET, offset);
-	umbra_make_request(&vmx->vcpu, UMBRA_REQ_CLOCK);
-}
-
-void umbra_vmx_set_tsc_offset(struct umbra_vcpu *vcpu, u64 offset)
-{
-	set_tsc_offset(to_vmx(vcpu), offset);
-}
-
 /* By the guest it is an adjustment, by user space the time that others have, too. */
 static void set_tsc(struct vmx_vcpu *vmx, u64 value, bool host)
 {
-	u64 offset = value - rdtsc();
+	struct umbra_vcpu *vcpu = &vmx->vcpu;
+	u64 offset = value - umbra_vcpu_scale_tsc(vcpu, rdtsc());
 
 	if (host)
-		offset = umbra_clock_tsc_offset(&vmx->vcpu.vm->clock, value);
+		offset = umbra_clock_tsc_offset(vcpu, value);
 	else
 		vmx->tsc_adjust += offset - vmx->tsc_offset;
-	set_tsc_offset(vmx, offset);
+	umbra_vmx_set_tsc_offset(vcpu, offset);
 }
 
 static void set_tsc_adjust(struct vmx_vcpu *vmx, u64 value, bool host)
 {
 	if (!host)
-		set_tsc_offset(vmx, vmx->tsc_offset + value - vmx->tsc_adjust);
+		umbra_vmx_set_tsc_offset(&vmx->vcpu, vmx->tsc_offset + value - vmx->tsc_adjust);
 	vmx->tsc_adjust = value;
 }
 
@@ -302,7 +291,7 @@ int umbra_vmx_get_msr(struct umbra_vcpu *vcpu, u32 index, u64 *data, bool host)
 		*data = vmcs_read64(GUEST_IA32_PAT);
 		return 0;
 	case MSR_IA32_TSC:
-		*data = rdtsc() + vmx->tsc_offset;
+		*data = umbra_vcpu_guest_tsc(vcpu);
 		return 0;
 	default:
 		if (vcpu->lapic && is_lapic_msr(index))

@@ -61,8 +61,8 @@ struct umbra_vcpu *umbra_vmx_vcpu_alloc(struct umbra_vm *vm)
 	vmx->vmcs->revision = vmx_caps.revision;
 	vmx->vmcs_pa = virt_to_phys(vmx->vmcs);
 	vmx->vmcs_cpu = -1;
-	vmx->tsc_offset = umbra_clock_tsc_offset(&vm->clock, 0);
 	vmx->vcpu.vm = vm;
+	vmx_tsc_init(vmx);
 	vmx_msr_bitmap_init(vmx);
 	return &vmx->vcpu;
 
@@ -119,11 +119,6 @@ void umbra_vmx_vcpu_sipi(struct umbra_vcpu *vcpu, u8 vector)
 	vmcs_write16(GUEST_CS_SELECTOR, vector << 8);
 	vmcs_writel(GUEST_CS_BASE, (unsigned long)vector << 12);
 	vmx_set_rip(to_vmx(vcpu), 0);
-}
-
-u64 umbra_vmx_tsc_offset(struct umbra_vcpu *vcpu)
-{
-	return to_vmx(vcpu)->tsc_offset;
 }
 
 void umbra_vmx_vcpu_load(struct umbra_vcpu *vcpu, int cpu)

@@ -127,7 +127,7 @@ static void setup_controls(struct vmx_vcpu *vmx)
 	vmcs_write32(VM_EXIT_MSR_LOAD_COUNT, 0);
 	vmcs_write32(VM_ENTRY_MSR_LOAD_COUNT, 0);
 	vmcs_write64(VMCS_LINK_POINTER, ~0ull);
-	vmcs_write64(TSC_OFFSET, vmx->tsc_offset);
+	vmx_tsc_setup(vmx);
 	vmx_stay_setup(vmx);
 }
 

@@ -481,6 +481,17 @@ int vmx_handle_dr(struct vmx_vcpu *vmx);
 void vmx_debug_load(struct vmx_vcpu *vmx);
 void vmx_debug_unload(struct vmx_vcpu *vmx);
 
+/* perf.c */
+void vmx_perf_init(void);
+u32 vmx_perf_entry_ctl(void);
+void vmx_perf_setup(u32 ctl);
+void vmx_perf_enter(struct vmx_vcpu *vmx);
+void vmx_perf_leave(struct vmx_vcpu *vmx);
+
+/* tsc.c */
+void vmx_tsc_init(struct vmx_vcpu *vmx);
+void vmx_tsc_setup(struct vmx_vcpu *vmx);
+
 /* xcr.c */
 void vmx_xcr_update(struct vmx_vcpu *vmx);
 u32 vmx_xcr_area_size(u64 features, bool compacted);

@@ -14,6 +14,9 @@ struct umbra_vm;
  *	that user space does not want
  * @max_vcpu_id: vCPU ids are below this; 0: not chosen
  * @user_msr: KVM_MSR_EXIT_REASON_*: accesses to MSRs that user space completes
+ * @no_exits: KVM_X86_DISABLE_EXITS_*: instructions that do not exit; fixed with the
+ *	first vCPU
+ * @tsc_khz: rate of the TSC of vCPUs to be created; 0: the host's
  * @no_platform_info: a guest's read of MSR_PLATFORM_INFO faults
  *
  * Written under vm->lock, read without: a vCPU that runs may see a change late.
@@ -23,6 +26,8 @@ struct umbra_options {
 	u64 quirks_off;
 	u32 max_vcpu_id;
 	u32 user_msr;
+	u32 no_exits;
+	u32 tsc_khz;
 	bool no_platform_info;
 };
 

@@ -20,6 +20,7 @@ struct umbra_vm;
  * @boot: and the host's boot time this, which counts where TSCs are not to be
  *	trusted
  * @tsc_offset: of the last vCPU whose TSC user space wrote
+ * @tsc_khz: and its rate
  * @tsc_written: one has been written
  */
 struct umbra_clock {
@@ -28,6 +29,7 @@ struct umbra_clock {
 	u64 tsc;
 	u64 boot;
 	u64 tsc_offset;
+	u32 tsc_khz;
 	bool tsc_written;
 };
 
@@ -60,13 +62,13 @@ u64 umbra_clock_read(struct umbra_clock *clock, u64 tsc);
 
 /**
  * umbra_clock_tsc_offset() - the TSC offset for a vCPU whose TSC user space writes
- * @clock: the VM's
+ * @vcpu: its rate is set
  * @value: what it writes
  *
- * vCPUs that are given the same time one after the other, or 0 as at reset, have
- * the same TSC, whatever passes in between.
+ * vCPUs of one rate that are given the same time one after the other, or 0 as at
+ * reset, have the same TSC, whatever passes in between.
  */
-u64 umbra_clock_tsc_offset(struct umbra_clock *clock, u64 value);
+u64 umbra_clock_tsc_offset(const struct umbra_vcpu *vcpu, u64 value);
 
 /* Can a guest be offered the clock: is the TSC the same on all CPUs? */
 bool umbra_pv_has_clock(void);

@@ -11,6 +11,7 @@
 
 #include <asm/fpu/api.h>
 #include <linux/kvm.h>
+#include <linux/math64.h>
 #include <linux/mutex.h>
 #include <linux/preempt.h>
 #include <linux/rcuwait.h>
@@ -130,6 +131,8 @@ struct umbra_vcpu_stat {
  * @cr8: task priority for user space's local APIC
  * @guest_fpu: guest FPU state, swapped around KVM_RUN
  * @xcr0: guest XCR0
+ * @tsc_khz: rate of the guest's TSC
+ * @tsc_ratio: that to the host's, with 48 fractional bits; 0: the same
  * @emu: the instruction under emulation, if any
  * @emu_tracked: the instruction is emulated because it writes to a guest table
  * @emu_stale: user space had the vCPU since @mmu.state was brought up to date
@@ -175,6 +178,8 @@ struct umbra_vcpu {
 	u64 cr8;
 	struct fpu_guest guest_fpu;
 	u64 xcr0;
+	u32 tsc_khz;
+	u64 tsc_ratio;
 	struct umbra_emu emu;
 	int emu_error;
 	bool emu_tracked;
@@ -190,6 +195,12 @@ struct umbra_vcpu {
 static inline struct umbra_vcpu *mmu_to_vcpu(struct umbra_mmu_vcpu *mmu)
 {
 	return container_of(mmu, struct umbra_vcpu, mmu);
+}
+
+/* What the guest's TSC counts in the time that the host's takes for @tsc. */
+static inline u64 umbra_vcpu_scale_tsc(const struct umbra_vcpu *vcpu, u64 tsc)
+{
+	return unlikely(vcpu->tsc_ratio) ? mul_u64_u64_shr(tsc, vcpu->tsc_ratio, 48) : tsc;
 }
 
 static inline void umbra_make_request(struct umbra_vcpu *vcpu, enum umbra_request req)

@@ -165,6 +165,24 @@ u64 umbra_vmx_tsc_offset(struct umbra_vcpu *vcpu);
 void umbra_vmx_set_tsc_offset(struct umbra_vcpu *vcpu, u64 offset);
 
 /**
+ * umbra_vmx_tsc_ratio() - the ratio of a rate to that of the host's TSC
+ * @khz: not 0
+ * @ratio: out: with 48 fractional bits, 0 when it is as good as 1
+ *
+ * Return: 0, -EINVAL when guests cannot have it on this CPU.
+ */
+int umbra_vmx_tsc_ratio(u32 khz, u64 *ratio);
+
+/**
+ * umbra_vmx_set_tsc_khz() - let the TSC run at another rate, from 0 on or with others
+ * Return: 0, -EINVAL when this CPU cannot.
+ */
+int umbra_vmx_set_tsc_khz(struct umbra_vcpu *vcpu, u32 khz);
+
+/* Can they be any? */
+bool umbra_vmx_has_tsc_scaling(void);
+
+/**
  * umbra_vmx_if_flag() - are the guest's interrupts on?
  */
 bool umbra_vmx_if_flag(struct umbra_vcpu *vcpu);
