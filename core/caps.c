@@ -83,6 +83,8 @@ long umbra_check_extension(struct umbra_call *call)
 	switch (call->arg) {
 	case KVM_CAP_DISABLE_QUIRKS2:
 		return UMBRA_QUIRKS;
+	case KVM_CAP_X86_DISABLE_EXITS:
+		return umbra_exits_optional();
 	case KVM_CAP_SET_GUEST_DEBUG2:
 		return UMBRA_GUESTDBG;
 	case KVM_CAP_TSC_CONTROL:

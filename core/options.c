@@ -2,6 +2,7 @@
 /* The choices of struct umbra_options: KVM_ENABLE_CAP on a VM. */
 #include <linux/kvm.h>
 #include <linux/nospec.h>
+#include <asm/cpufeature.h>
 #include <umbra/options.h>
 #include <umbra/vm.h>
 #include "ioctl.h"
@@ -34,6 +35,26 @@ static long set_user_msr(struct umbra_vm *vm, u64 reasons)
 	return 0;
 }
 
+/* A guest in MWAIT must be one that an interrupt wakes, on a CPU that stays awake. */
+u32 umbra_exits_optional(void)
+{
+	u32 exits = KVM_X86_DISABLE_EXITS_HLT | KVM_X86_DISABLE_EXITS_PAUSE |
+		    KVM_X86_DISABLE_EXITS_CSTATE;
+
+	if (boot_cpu_has(X86_FEATURE_MWAIT) && boot_cpu_has(X86_FEATURE_ARAT) &&
+	    !boot_cpu_has_bug(X86_BUG_MONITOR))
+		exits |= KVM_X86_DISABLE_EXITS_MWAIT;
+	return exits;
+}
+
+static long disable_exits(struct umbra_vm *vm, u64 exits)
+{
+	if (exits & ~(u64)umbra_exits_optional() || vm->nr_vcpus)
+		return -EINVAL;
+	vm->opt.no_exits |= exits;
+	return 0;
+}
+
 long umbra_vm_set_option(struct umbra_vm *vm, const struct kvm_enable_cap *cap)
 {
 	u64 arg = cap->args[0];
@@ -41,6 +62,8 @@ long umbra_vm_set_option(struct umbra_vm *vm, const struct kvm_enable_cap *cap)
 	switch (cap->cap) {
 	case KVM_CAP_DISABLE_QUIRKS2:
 		return disable_quirks(vm, arg);
+	case KVM_CAP_X86_DISABLE_EXITS:
+		return disable_exits(vm, arg);
 	case KVM_CAP_MAX_VCPU_ID:
 		return set_max_vcpu_id(vm, arg);
 	case KVM_CAP_X86_USER_SPACE_MSR:

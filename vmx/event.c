@@ -82,8 +82,9 @@ static bool nmi_allowed(void)
 		 (INTERRUPT_SHADOW | GUEST_INTR_STATE_NMI));
 }
 
-static void write_entry_info(u32 info, u8 insn_len)
+static void write_entry_info(struct vmx_vcpu *vmx, u32 info, u8 insn_len)
 {
+	vmx_end_hlt(vmx);
 	vmcs_write32(VM_ENTRY_INTR_INFO_FIELD, info | INTR_INFO_VALID_MASK);
 	if (insn_len)
 		vmcs_write32(VM_ENTRY_INSTRUCTION_LEN, insn_len);
@@ -101,7 +102,7 @@ static void inject_exception(struct vmx_vcpu *vmx)
 		info |= INTR_INFO_DELIVER_CODE_MASK;
 	}
 	info |= soft ? INTR_TYPE_SOFT_EXCEPTION : INTR_TYPE_HARD_EXCEPTION;
-	write_entry_info(info, soft ? vmx->ev.exc_soft_len : 0);
+	write_entry_info(vmx, info, soft ? vmx->ev.exc_soft_len : 0);
 	exc->valid = false;
 	vmx->ev.exc_injected = false;
 }
@@ -120,7 +121,7 @@ static void defer_interrupted(struct vmx_events *ev)
 
 static void inject_nmi(struct vmx_vcpu *vmx)
 {
-	write_entry_info(INTR_TYPE_NMI_INTR | X86_TRAP_NMI, 0);
+	write_entry_info(vmx, INTR_TYPE_NMI_INTR | X86_TRAP_NMI, 0);
 	vmx->vcpu.stat.nmi_injections++;
 }
 
@@ -128,7 +129,7 @@ static void inject_irq(struct vmx_vcpu *vmx)
 {
 	struct vmx_events *ev = &vmx->ev;
 
-	write_entry_info(INTR_TYPE_EXT_INTR | ev->irq_vector, 0);
+	write_entry_info(vmx, INTR_TYPE_EXT_INTR | ev->irq_vector, 0);
 	ev->irq = false;
 	ev->irq_injected = false;
 	vmx->vcpu.stat.irq_injections++;
@@ -138,7 +139,7 @@ static void inject_soft(struct vmx_vcpu *vmx)
 {
 	struct vmx_events *ev = &vmx->ev;
 
-	write_entry_info(INTR_TYPE_SOFT_INTR | ev->soft_vector, ev->soft_len);
+	write_entry_info(vmx, INTR_TYPE_SOFT_INTR | ev->soft_vector, ev->soft_len);
 	ev->soft = false;
 }
 
@@ -426,6 +427,7 @@ int umbra_vmx_set_events(struct umbra_vcpu *vcpu, const struct kvm_vcpu_events *
 	if (in->nmi.masked)
 		blocking |= GUEST_INTR_STATE_NMI;
 	vmcs_write32(GUEST_INTERRUPTIBILITY_INFO, blocking);
+	vmx_end_hlt(vmx);
 	vmx_debug_shadow(vmx);
 	vmx->event_pending = true;
 	return 0;

@@ -38,6 +38,11 @@ static const u32 direct_msrs[] = {
 	MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP, MSR_IA32_CR_PAT,
 };
 
+/* Read by guests that are let into C-states; those that the CPU lacks fault. */
+static const u32 residency_msrs[] = {
+	MSR_CORE_C1_RES, MSR_CORE_C3_RESIDENCY, MSR_CORE_C6_RESIDENCY, MSR_CORE_C7_RESIDENCY,
+};
+
 const u32 *umbra_vmx_msr_list(unsigned int *nr)
 {
 	*nr = ARRAY_SIZE(msr_list);
@@ -71,6 +76,9 @@ void umbra_vmx_msr_filter_changed(struct umbra_vcpu *vcpu)
 	}
 	/* Reading the TSC is harmless, writing it is not. */
 	pass_through(vmx, MSR_IA32_TSC, KVM_MSR_FILTER_READ);
+	if (vcpu->vm->opt.no_exits & KVM_X86_DISABLE_EXITS_CSTATE)
+		for (i = 0; i < ARRAY_SIZE(residency_msrs); i++)
+			pass_through(vmx, residency_msrs[i], KVM_MSR_FILTER_READ);
 	srcu_read_unlock(&vcpu->vm->mmu.srcu, idx);
 }
 

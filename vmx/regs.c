@@ -54,6 +54,7 @@ void umbra_vmx_set_regs(struct umbra_vcpu *vcpu, const struct kvm_regs *regs)
 	/* An exception that waits belongs to the old registers. */
 	if (!vmx->ev.exc_injected)
 		vmx->ev.exc.valid = false;
+	vmx_end_hlt(vmx);
 	vmx_debug_shadow(vmx);
 	vmx_debug_moved(vmx);
 }

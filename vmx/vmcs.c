@@ -110,10 +110,20 @@ void vmx_vmcs_load(struct vmx_vcpu *vmx, int cpu)
 	}
 }
 
+/* What the VM's guest does by itself does not exit. */
+static u32 wanted_exits(u32 ctl, u32 no_exits)
+{
+	if (no_exits & KVM_X86_DISABLE_EXITS_HLT)
+		ctl &= ~CPU_BASED_HLT_EXITING;
+	if (no_exits & KVM_X86_DISABLE_EXITS_MWAIT)
+		ctl &= ~(CPU_BASED_MWAIT_EXITING | CPU_BASED_MONITOR_EXITING);
+	return ctl;
+}
+
 static void setup_controls(struct vmx_vcpu *vmx)
 {
 	vmx->pin_ctl = vmx_caps.pin;
-	vmx->cpu_ctl = vmx_caps.cpu;
+	vmx->cpu_ctl = wanted_exits(vmx_caps.cpu, vmx->vcpu.vm->opt.no_exits);
 	vmcs_write32(PIN_BASED_VM_EXEC_CONTROL, vmx->pin_ctl);
 	vmcs_write32(CPU_BASED_VM_EXEC_CONTROL, vmx->cpu_ctl);
 	vmcs_write32(SECONDARY_VM_EXEC_CONTROL, vmx_caps.cpu2);

@@ -363,6 +363,16 @@ static inline u64 vmx_linear_rip(struct vmx_vcpu *vmx)
 	return (u32)(vmcs_readl(GUEST_CS_BASE) + vmx_rip(vmx));
 }
 
+/*
+ * The guest halted by itself, and something else comes now: an event that wakes it, or
+ * state with which VM entry does not take a halted CPU.
+ */
+static inline void vmx_end_hlt(struct vmx_vcpu *vmx)
+{
+	if (unlikely(!(vmx->cpu_ctl & CPU_BASED_HLT_EXITING)))
+		vmcs_write32(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
+}
+
 /* DR7: breakpoints that are on, bits that exist, the one that reads as 1. */
 #define DR7_ENABLED		0xfful
 #define DR7_EXISTING		0xffff23fful

@@ -40,6 +40,11 @@ struct umbra_options {
 				 KVM_MSR_EXIT_REASON_FILTER)
 
 /**
+ * umbra_exits_optional() - KVM_X86_DISABLE_EXITS_*: what a guest can do by itself
+ */
+u32 umbra_exits_optional(void);
+
+/**
  * umbra_msr_allowed() - does user space's filter let the guest at an MSR?
  * @vm: the VM
  * @index: the MSR

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Choices of user space: MSR filter, MSRs of its own, quirks; paravirtual pages. */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/time.h>
 #include "api.h"
 #include <kselftest_harness.h>
 
@@ -66,6 +68,43 @@ static long set_msr(struct machine *m, u32 index, u64 data)
 	} msrs = { .head.nmsrs = 1, .entry = { .index = index, .data = data } };
 
 	return TRY(m->vcpu.fd, KVM_SET_MSRS, &msrs);
+}
+
+static void on_signal(int sig)
+{
+}
+
+TEST_F(options, exits_can_be_disabled)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+	struct itimerval soon = { .it_value.tv_usec = 20000 };
+	struct kvm_interrupt irq = { .irq = 0x20 };
+	long all = TRY(self->m.vm.node_fd, KVM_CHECK_EXTENSION, KVM_CAP_X86_DISABLE_EXITS);
+	struct machine m;
+
+	EXPECT_EQ(KVM_X86_DISABLE_EXITS_HLT | KVM_X86_DISABLE_EXITS_PAUSE |
+		  KVM_X86_DISABLE_EXITS_CSTATE, all & ~KVM_X86_DISABLE_EXITS_MWAIT);
+	EXPECT_EQ(-EINVAL, enable(self->vm, KVM_CAP_X86_DISABLE_EXITS, all | 1 << 8));
+	/* There is a vCPU. */
+	if (api_is_umbra(self->m.vm.node_fd))
+		EXPECT_EQ(-EINVAL, enable(self->vm, KVM_CAP_X86_DISABLE_EXITS, all));
+
+	ASSERT_EQ(0, machine_start_vm(&m));
+	ASSERT_EQ(0, enable(m.vm.fd, KVM_CAP_X86_DISABLE_EXITS, all));
+	ASSERT_EQ(0, machine_start_vcpu(&m, false));
+	set_vector(&m, 0x20, 0x9000);
+	memcpy(m.mem + 0x9000, "\xe6\x10", 2);		/* out %al, $16 */
+	/* pause; sti; hlt; jmp: some CPUs forget in a VM exit that they were halted. */
+	CODE(&m, 0xf3, 0x90, 0xfb, 0xf4, 0xeb, 0xfd);
+	ASSERT_EQ(0, sigaction(SIGALRM, &action, NULL));
+	ASSERT_EQ(0, setitimer(ITIMER_REAL, &soon, NULL));
+	/* It halts without telling. */
+	EXPECT_EQ(-EINTR, machine_enter(&m));
+	ASSERT_EQ(0, TRY(m.vcpu.fd, KVM_INTERRUPT, &irq));
+	EXPECT_EQ(0, machine_run(&m));
+	EXPECT_EQ(KVM_EXIT_IO, m.vcpu.run->exit_reason);
+	EXPECT_EQ(16, m.vcpu.run->io.port);
+	machine_stop(&m);
 }
 
 TEST_F(options, filter_refuses)
