@@ -107,6 +107,8 @@ static const struct ioctl_row vcpu_rows[] = {
 	{ KVM_SET_REGS, VCPU_LOADED, umbra_state_set_regs },
 	{ KVM_GET_SREGS, VCPU_LOADED, umbra_state_get_sregs },
 	{ KVM_SET_SREGS, VCPU_LOADED | UMBRA_LOCK_SRCU, umbra_state_set_sregs },
+	{ KVM_GET_SREGS2, VCPU_LOADED, umbra_state_get_sregs2 },
+	{ KVM_SET_SREGS2, VCPU_LOADED | UMBRA_LOCK_SRCU, umbra_state_set_sregs2 },
 	{ KVM_GET_FPU, VCPU, umbra_fpu_get },
 	{ KVM_SET_FPU, VCPU, umbra_fpu_set },
 	{ KVM_GET_XSAVE, VCPU, umbra_fpu_get_xsave },

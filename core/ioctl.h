@@ -122,6 +122,8 @@ long umbra_state_get_regs(struct umbra_call *call);
 long umbra_state_set_regs(struct umbra_call *call);
 long umbra_state_get_sregs(struct umbra_call *call);
 long umbra_state_set_sregs(struct umbra_call *call);
+long umbra_state_get_sregs2(struct umbra_call *call);
+long umbra_state_set_sregs2(struct umbra_call *call);
 long umbra_state_get_mp_state(struct umbra_call *call);
 long umbra_state_set_mp_state(struct umbra_call *call);
 long umbra_state_get_events(struct umbra_call *call);

@@ -30,6 +30,17 @@ long umbra_state_set_sregs(struct umbra_call *call)
 	return umbra_vmx_set_sregs(call->vcpu, call->data);
 }
 
+long umbra_state_get_sregs2(struct umbra_call *call)
+{
+	umbra_vmx_get_sregs2(call->vcpu, call->data);
+	return 0;
+}
+
+long umbra_state_set_sregs2(struct umbra_call *call)
+{
+	return umbra_vmx_set_sregs2(call->vcpu, call->data);
+}
+
 long umbra_state_get_mp_state(struct umbra_call *call)
 {
 	struct kvm_mp_state *state = call->data;

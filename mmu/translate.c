@@ -38,19 +38,26 @@ int umbra_mmu_translate_quiet(struct umbra_mmu_vcpu *vcpu, u64 gva, u32 access, 
 	return translate(vcpu, gva, access, false, gpa, exc);
 }
 
+bool umbra_mmu_pdptrs_valid(const struct umbra_mmu_vcpu *vcpu, const u64 *pdptrs)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_PDPTES; i++)
+		if (pdptrs[i] & GPTE_PRESENT && umbra_pdpte_reserved(&vcpu->state, pdptrs[i]))
+			return false;
+	return true;
+}
+
 int umbra_mmu_load_pdptrs(struct umbra_mmu_vcpu *vcpu)
 {
 	u64 pdptrs[NR_PDPTES];
-	unsigned int i;
 
 	if (umbra_guest_read(vcpu->mmu, vcpu->state.cr3 & GENMASK_ULL(31, 5), pdptrs,
 			     sizeof(pdptrs)))
 		return -EINVAL;
 
-	for (i = 0; i < NR_PDPTES; i++)
-		if (pdptrs[i] & GPTE_PRESENT && umbra_pdpte_reserved(&vcpu->state, pdptrs[i]))
-			return -EINVAL;
-
+	if (!umbra_mmu_pdptrs_valid(vcpu, pdptrs))
+		return -EINVAL;
 	memcpy(vcpu->pdptrs, pdptrs, sizeof(pdptrs));
 	return 0;
 }

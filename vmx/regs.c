@@ -173,7 +173,7 @@ static void set_segments(const struct kvm_sregs *in)
 }
 
 /* The control registers as one: no state between the old and the new exists. */
-static int set_crs(struct vmx_vcpu *vmx, const struct kvm_sregs *in)
+static int set_crs(struct vmx_vcpu *vmx, const struct kvm_sregs *in, const u64 *pdptrs)
 {
 	struct umbra_mmu_vcpu *mv = &vmx->vcpu.mmu;
 	int idx, r;
@@ -184,10 +184,17 @@ static int set_crs(struct vmx_vcpu *vmx, const struct kvm_sregs *in)
 	mv->state.efer = in->efer;
 	if (in->efer & EFER_SCE)
 		vmx_host_use_umsrs(vmx);
-	r = vmx_load_pdptrs(vmx);
+	if (pdptrs) {
+		memcpy(mv->pdptrs, pdptrs, sizeof(mv->pdptrs));
+		r = 0;
+	} else {
+		r = vmx_load_pdptrs(vmx);
+	}
 
-	if (vmx->family == UMBRA_FAMILY_EPT)
+	if (vmx->family == UMBRA_FAMILY_EPT) {
 		vmcs_writel(GUEST_CR3, in->cr3);
+		vmx_write_pdptrs(vmx);
+	}
 	vmx->segs_set = true;
 	vmx_family_update(vmx);
 	idx = srcu_read_lock(&mv->mmu->srcu);
@@ -207,7 +214,7 @@ static void set_pending_irq(struct vmx_vcpu *vmx, const struct kvm_sregs *in)
 	}
 }
 
-int umbra_vmx_set_sregs(struct umbra_vcpu *vcpu, const struct kvm_sregs *in)
+static int set_sregs(struct umbra_vcpu *vcpu, const struct kvm_sregs *in, const u64 *pdptrs)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
@@ -221,9 +228,52 @@ int umbra_vmx_set_sregs(struct umbra_vcpu *vcpu, const struct kvm_sregs *in)
 		vcpu->cr8 = in->cr8;
 	set_pending_irq(vmx, in);
 	/* PDPTEs that cannot be loaded are the guest's problem at its first access. */
-	set_crs(vmx, in);
+	vmx_end_hlt(vmx);
+	set_crs(vmx, in, pdptrs);
 	vmx_debug_moved(vmx);
 	return 0;
+}
+
+int umbra_vmx_set_sregs(struct umbra_vcpu *vcpu, const struct kvm_sregs *in)
+{
+	return set_sregs(vcpu, in, NULL);
+}
+
+/* The newer struct has PDPTEs where the older has an interrupt. */
+#define SREGS_COMMON	offsetof(struct kvm_sregs, interrupt_bitmap)
+static_assert(offsetof(struct kvm_sregs2, flags) == SREGS_COMMON);
+
+static bool pae_paging(u64 cr0, u64 cr4, u64 efer)
+{
+	return (cr0 & X86_CR0_PG) && (cr4 & X86_CR4_PAE) && !(efer & EFER_LMA);
+}
+
+void umbra_vmx_get_sregs2(struct umbra_vcpu *vcpu, struct kvm_sregs2 *sregs2)
+{
+	struct kvm_sregs sregs;
+
+	umbra_vmx_get_sregs(vcpu, &sregs);
+	memset(sregs2, 0, sizeof(*sregs2));
+	memcpy(sregs2, &sregs, SREGS_COMMON);
+	if (!pae_paging(sregs.cr0, sregs.cr4, sregs.efer))
+		return;
+	memcpy(sregs2->pdptrs, vcpu->mmu.pdptrs, sizeof(sregs2->pdptrs));
+	sregs2->flags = KVM_SREGS2_FLAGS_PDPTRS_VALID;
+}
+
+int umbra_vmx_set_sregs2(struct umbra_vcpu *vcpu, const struct kvm_sregs2 *sregs2)
+{
+	bool pdptrs = sregs2->flags & KVM_SREGS2_FLAGS_PDPTRS_VALID;
+	struct kvm_sregs sregs = {};
+
+	if (sregs2->flags & ~(u64)KVM_SREGS2_FLAGS_PDPTRS_VALID)
+		return -EINVAL;
+	if (pdptrs && !pae_paging(sregs2->cr0, sregs2->cr4, sregs2->efer))
+		return -EINVAL;
+	if (pdptrs && !umbra_mmu_pdptrs_valid(&vcpu->mmu, sregs2->pdptrs))
+		return -EINVAL;
+	memcpy(&sregs, sregs2, SREGS_COMMON);
+	return set_sregs(vcpu, &sregs, pdptrs ? sregs2->pdptrs : NULL);
 }
 
 static void reset_segment(int seg, u16 selector, unsigned long base, u32 ar)

@@ -495,13 +495,13 @@ void umbra_mmu_zap_mmio(struct umbra_mmu *mmu);
 void umbra_mmu_set_cr3(struct umbra_mmu_vcpu *vcpu, bool noflush);
 
 /**
- * umbra_mmu_load_pdptrs() - read and check the PDPTEs of a PAE guest
- * @vcpu: @vcpu->state.cr3 holds the value to read them from
+ * umbra_mmu_load_pdptrs() - read and check the PDPTEs of a PAE guest, at state.cr3
+ * umbra_mmu_pdptrs_valid() - check four of them, from elsewhere
  *
- * Return: 0; -EINVAL when a present PDPTE has reserved bits set (#GP to the
- * guest) or the memory does not exist.
+ * Return: 0; -EINVAL: no memory, or a present PDPTE has reserved bits set (#GP).
  */
 int umbra_mmu_load_pdptrs(struct umbra_mmu_vcpu *vcpu);
+bool umbra_mmu_pdptrs_valid(const struct umbra_mmu_vcpu *vcpu, const u64 *pdptrs);
 
 /**
  * umbra_mmu_invlpg() - the guest executed INVLPG (shadow family)

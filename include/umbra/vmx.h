@@ -83,6 +83,8 @@ void umbra_vmx_get_regs(struct umbra_vcpu *vcpu, struct kvm_regs *regs);
 void umbra_vmx_set_regs(struct umbra_vcpu *vcpu, const struct kvm_regs *regs);
 void umbra_vmx_get_sregs(struct umbra_vcpu *vcpu, struct kvm_sregs *sregs);
 int umbra_vmx_set_sregs(struct umbra_vcpu *vcpu, const struct kvm_sregs *sregs);
+void umbra_vmx_get_sregs2(struct umbra_vcpu *vcpu, struct kvm_sregs2 *sregs2);
+int umbra_vmx_set_sregs2(struct umbra_vcpu *vcpu, const struct kvm_sregs2 *sregs2);
 void umbra_vmx_get_debugregs(struct umbra_vcpu *vcpu, struct kvm_debugregs *dr);
 int umbra_vmx_set_debugregs(struct umbra_vcpu *vcpu, const struct kvm_debugregs *dr);
 

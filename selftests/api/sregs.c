@@ -150,6 +150,47 @@ TEST_F(sregs, refuses_paging_without_protection)
 	EXPECT_EQ(-EINVAL, TRY(self->fd, KVM_SET_SREGS, &s));
 }
 
+/* PDPTEs that are not, or no longer, those in memory. */
+TEST_F(sregs, pdptrs)
+{
+	struct kvm_sregs2 s, got;
+	int sys = api_open();
+	unsigned int i;
+
+	EXPECT_EQ(1, TRY(sys, KVM_CHECK_EXTENSION, KVM_CAP_SREGS2));
+	close(sys);
+	ASSERT_EQ(0, TRY(self->fd, KVM_GET_SREGS2, &s));
+	EXPECT_EQ(0, memcmp(&s, &self->reset, offsetof(struct kvm_sregs2, flags)));
+	EXPECT_EQ(0, s.flags);
+	s.flags = KVM_SREGS2_FLAGS_PDPTRS_VALID;
+	EXPECT_EQ(-EINVAL, TRY(self->fd, KVM_SET_SREGS2, &s));
+
+	s.cr0 |= CR0_PE | CR0_PG;
+	s.cr4 |= CR4_PAE;
+	s.cr3 = 0x1000;
+	for (i = 0; i < 4; i++)
+		s.pdptrs[i] = 0x2001 + 0x1000 * i;
+	s.flags = 2;
+	EXPECT_EQ(-EINVAL, TRY(self->fd, KVM_SET_SREGS2, &s));
+	s.flags = KVM_SREGS2_FLAGS_PDPTRS_VALID;
+	s.pdptrs[2] |= 6;
+	if (self->umbra)
+		EXPECT_EQ(-EINVAL, TRY(self->fd, KVM_SET_SREGS2, &s));
+	s.pdptrs[2] = 1ULL << 62 | 1;
+	if (self->umbra)
+		EXPECT_EQ(-EINVAL, TRY(self->fd, KVM_SET_SREGS2, &s));
+	/* One that is not present may have anything. */
+	s.pdptrs[2] = 6;
+	ASSERT_EQ(0, TRY(self->fd, KVM_SET_SREGS2, &s));
+	ASSERT_EQ(0, TRY(self->fd, KVM_GET_SREGS2, &got));
+	EXPECT_EQ(KVM_SREGS2_FLAGS_PDPTRS_VALID, got.flags);
+	EXPECT_EQ(0, memcmp(s.pdptrs, got.pdptrs, sizeof(s.pdptrs)));
+	EXPECT_EQ(s.cr3, got.cr3);
+	ASSERT_EQ(0, TRY(self->fd, KVM_SET_SREGS, &self->reset));
+	ASSERT_EQ(0, TRY(self->fd, KVM_GET_SREGS2, &got));
+	EXPECT_EQ(0, got.flags);
+}
+
 static void on_alarm(int sig)
 {
 }
