@@ -12,6 +12,7 @@
 #include <umbra/vcpu.h>
 
 #define LAPIC_VERSION	0x14
+/* Apart from that of corrected machine checks, which not every APIC has. */
 #define LAPIC_LVTS	6
 
 /* 31:24 of the ID and LDR registers, but for the ID of an x2APIC. */
@@ -26,6 +27,7 @@
  *	with vcpu->mutex, and is read by senders
  * @irr_pending: false only when IRR is empty: set by any sender after its bit
  * @errors: ESR to be, until the guest writes it; atomic bit operations
+ * @cmci: there is LVTCMCI
  * @served: atomic: when it took its last lowest-priority interrupt
  * @timer: LVT timer
  * @period: of the timer, in ns; constant while the timer runs
@@ -38,6 +40,7 @@ struct umbra_lapic {
 	u8 regs[KVM_APIC_REG_SIZE] __aligned(64);
 	bool irr_pending;
 	unsigned long errors;
+	bool cmci;
 	u64 served;
 	struct hrtimer timer;
 	u64 period;

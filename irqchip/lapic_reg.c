@@ -23,7 +23,7 @@
 #define SPIV_BITS	(APIC_VECTOR_MASK | APIC_SPIV_APIC_ENABLED)
 
 /* Registers that exist and can be read, the ranges of 8 apart. */
-static bool readable(unsigned int offset)
+static bool readable(const struct umbra_lapic *lapic, unsigned int offset)
 {
 	switch (offset) {
 	case APIC_ID:
@@ -47,6 +47,8 @@ static bool readable(unsigned int offset)
 	case APIC_TMCCT:
 	case APIC_TDCR:
 		return true;
+	case APIC_LVTCMCI:
+		return lapic->cmci;
 	default:
 		return false;
 	}
@@ -62,7 +64,7 @@ static bool xapic_only(unsigned int offset)
 int umbra_lapic_read(struct umbra_lapic *lapic, unsigned int offset, u32 *data)
 {
 	*data = 0;
-	if (!readable(offset) && (lapic_x2apic(lapic) || !xapic_only(offset)))
+	if (!readable(lapic, offset) && (lapic_x2apic(lapic) || !xapic_only(offset)))
 		return -EINVAL;
 	switch (offset) {
 	case APIC_TMCCT:
@@ -89,6 +91,9 @@ static void write_spiv(struct umbra_lapic *lapic, u32 data)
 	/* Software disables the APIC: all LVTs become masked, and stay so. */
 	for (lvt = APIC_LVTT; lvt <= APIC_LVTERR; lvt += 0x10)
 		lapic_set_reg(lapic, lvt, lapic_reg(lapic, lvt) | APIC_LVT_MASKED);
+	if (lapic->cmci)
+		lapic_set_reg(lapic, APIC_LVTCMCI,
+			      lapic_reg(lapic, APIC_LVTCMCI) | APIC_LVT_MASKED);
 }
 
 static void write_lvt(struct umbra_lapic *lapic, unsigned int offset, u32 data)
@@ -151,6 +156,11 @@ int umbra_lapic_write(struct umbra_lapic *lapic, unsigned int offset, u32 data)
 		data &= ~APIC_ICR_BUSY;
 		lapic_set_reg(lapic, offset, data);
 		send_ipi(lapic, data, lapic_reg(lapic, APIC_ICR2) >> LAPIC_ID_SHIFT, false);
+		break;
+	case APIC_LVTCMCI:
+		if (!lapic->cmci)
+			return -EINVAL;
+		write_lvt(lapic, offset, data);
 		break;
 	case APIC_LVTT ... APIC_LVTERR:
 		write_lvt(lapic, offset, data);

@@ -19,7 +19,7 @@ static void set_identity(struct umbra_lapic *lapic)
 {
 	u32 id = lapic->vcpu->id;
 
-	lapic_set_reg(lapic, APIC_LVR, LAPIC_VERSION | (LAPIC_LVTS - 1) << 16);
+	lapic_set_reg(lapic, APIC_LVR, LAPIC_VERSION | (LAPIC_LVTS + lapic->cmci - 1) << 16);
 	if (lapic_x2apic(lapic)) {
 		lapic_set_reg(lapic, APIC_ID, id);
 		lapic_set_reg(lapic, APIC_LDR, x2apic_ldr(id));
@@ -37,6 +37,8 @@ static void reset_registers(struct umbra_lapic *lapic)
 		lapic_set_reg(lapic, offset, 0);
 	for (offset = APIC_LVTT; offset <= APIC_LVTERR; offset += 16)
 		lapic_set_reg(lapic, offset, APIC_LVT_MASKED);
+	if (lapic->cmci)
+		lapic_set_reg(lapic, APIC_LVTCMCI, APIC_LVT_MASKED);
 	lapic_set_reg(lapic, APIC_DFR, APIC_DFR_FLAT);
 	lapic_set_reg(lapic, APIC_SPIV, 0xff);
 	lapic->errors = 0;
@@ -56,6 +58,21 @@ void umbra_lapic_reset(struct umbra_vcpu *vcpu, bool init)
 	/* Firmware that knows no APIC gets its interrupts from the 8259. */
 	if (!init && bsp)
 		lapic_set_reg(lapic, APIC_LVT0, APIC_DM_EXTINT);
+}
+
+void umbra_lapic_set_cmci(struct umbra_vcpu *vcpu, bool on)
+{
+	struct umbra_lapic *lapic = vcpu->lapic;
+
+	lapic->cmci = on;
+	lapic_set_reg(lapic, APIC_LVTCMCI, on ? APIC_LVT_MASKED : 0);
+	set_identity(lapic);
+}
+
+void umbra_lapic_cmci(struct umbra_vcpu *vcpu)
+{
+	if (vcpu->lapic->cmci)
+		umbra_lapic_local(vcpu->lapic, APIC_LVTCMCI);
 }
 
 #define MODE_BITS	(MSR_IA32_APICBASE_ENABLE | X2APIC_ENABLE)

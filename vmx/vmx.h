@@ -51,12 +51,14 @@ enum { UMSR_STAR, UMSR_LSTAR, UMSR_CSTAR, UMSR_FMASK, UMSR_TSC_AUX, NR_UMSRS };
  * @status: MCG_STATUS
  * @ctl: MCG_CTL
  * @bank: CTL, STATUS, ADDR, MISC of each
+ * @ctl2: CTL2 of each
  */
 struct vmx_mce {
 	u64 cap;
 	u64 status;
 	u64 ctl;
 	u64 bank[UMBRA_MAX_MCE_BANKS][4];
+	u64 ctl2[UMBRA_MAX_MCE_BANKS];
 };
 
 /* vmx->cached bits: the VMCS field has been read since the last exit... */

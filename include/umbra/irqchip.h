@@ -132,6 +132,15 @@ int umbra_lapic_set_msr(struct umbra_vcpu *vcpu, u32 index, u64 data);
 int umbra_lapic_set_base(struct umbra_vcpu *vcpu, u64 base);
 int umbra_lapic_write_base(struct umbra_vcpu *vcpu, u64 base);
 
+/**
+ * umbra_lapic_set_cmci() - whether there is an LVT for corrected machine checks
+ * umbra_lapic_cmci() - there was one: interrupt the guest as that LVT says
+ *
+ * Context: vcpu->mutex; the APIC is in the kernel.
+ */
+void umbra_lapic_set_cmci(struct umbra_vcpu *vcpu, bool on);
+void umbra_lapic_cmci(struct umbra_vcpu *vcpu);
+
 /* CR8 is TPR bits 7:4. */
 u64 umbra_lapic_get_cr8(struct umbra_vcpu *vcpu);
 void umbra_lapic_set_cr8(struct umbra_vcpu *vcpu, u64 cr8);

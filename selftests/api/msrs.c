@@ -15,6 +15,11 @@
 #define MSR_LSTAR		0xc0000082
 #define MSR_KERNEL_GS_BASE	0xc0000102
 #define MSR_NONE		0x00dead00
+#define MSR_MC3_CTL2		0x283
+#define MSR_MC3_ADDR		0x40e
+#define MCG_CMCI_P		(1ULL << 10)
+#define MCI_VALID		(1ULL << 63)
+#define MCI_CTL2_EN		(1ULL << 30)
 
 struct index_list {
 	struct kvm_msr_list head;
@@ -193,6 +198,38 @@ TEST_F(msrs, tsc_moves_on)
 	before = msrs.entry[0].data;
 	ASSERT_EQ(1, TRY(self->fd, KVM_GET_MSRS, &msrs));
 	EXPECT_LT(before, msrs.entry[0].data);
+}
+
+/* Corrected machine checks are signalled when MCG_CAP says so. */
+TEST_F(msrs, mce_control)
+{
+	struct msrs m = { .head.nmsrs = 1, .entry[0].index = MSR_MC3_CTL2 };
+	struct kvm_x86_mce mce = { .bank = 3, .status = MCI_VALID | 0x90, .addr = 0x1000 };
+	u64 can = 0, cap;
+
+	ASSERT_EQ(0, TRY(self->sys, KVM_X86_GET_MCE_CAP_SUPPORTED, &can));
+	EXPECT_NE(0, can & MCG_CMCI_P);
+	cap = 4;
+	ASSERT_EQ(0, TRY(self->fd, KVM_X86_SETUP_MCE, &cap));
+	m.entry[0].data = MCI_CTL2_EN;
+	EXPECT_EQ(0, TRY(self->fd, KVM_SET_MSRS, &m));
+	cap |= MCG_CMCI_P;
+	ASSERT_EQ(0, TRY(self->fd, KVM_X86_SETUP_MCE, &cap));
+	EXPECT_EQ(1, TRY(self->fd, KVM_SET_MSRS, &m));
+	m.entry[0].data = 0;
+	EXPECT_EQ(1, TRY(self->fd, KVM_GET_MSRS, &m));
+	EXPECT_EQ(MCI_CTL2_EN, m.entry[0].data);
+	m.entry[0].data = 1 << 29;
+	EXPECT_EQ(0, TRY(self->fd, KVM_SET_MSRS, &m));
+	/* There is no fourth bank. */
+	m.entry[0].index = MSR_MC3_CTL2 + 1;
+	m.entry[0].data = 0;
+	EXPECT_EQ(0, TRY(self->fd, KVM_SET_MSRS, &m));
+	/* Noted, though there is no APIC to signal it. */
+	EXPECT_EQ(0, TRY(self->fd, KVM_X86_SET_MCE, &mce));
+	m.entry[0].index = MSR_MC3_ADDR;
+	EXPECT_EQ(1, TRY(self->fd, KVM_GET_MSRS, &m));
+	EXPECT_EQ(0x1000, m.entry[0].data);
 }
 
 TEST_HARNESS_MAIN
