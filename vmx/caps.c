@@ -63,13 +63,13 @@ static const struct ctl_row ctl_rows[NR_ROWS] = {
 		VM_EXIT_SAVE_DEBUG_CONTROLS | VM_EXIT_HOST_ADDR_SPACE_SIZE |
 		VM_EXIT_SAVE_IA32_EFER | VM_EXIT_LOAD_IA32_EFER |
 		VM_EXIT_SAVE_IA32_PAT | VM_EXIT_LOAD_IA32_PAT,
-		0,
+		VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL,
 	},
 	[ROW_ENTRY] = {
 		"VM-entry controls", MSR_IA32_VMX_TRUE_ENTRY_CTLS,
 		VM_ENTRY_LOAD_DEBUG_CONTROLS | VM_ENTRY_LOAD_IA32_EFER | VM_ENTRY_LOAD_IA32_PAT |
 		VM_ENTRY_IA32E_MODE,
-		0,
+		VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL,
 	},
 };
 
@@ -146,7 +146,10 @@ static void drop_dynamic(struct vmx_caps *caps)
 	caps->cpu &= ~(CPU_BASED_CR3_LOAD_EXITING | CPU_BASED_CR3_STORE_EXITING |
 		       CPU_BASED_INVLPG_EXITING | CPU_BASED_INTR_WINDOW_EXITING |
 		       CPU_BASED_NMI_WINDOW_EXITING);
-	caps->entry &= ~VM_ENTRY_IA32E_MODE;
+	caps->perf_ctl = (caps->entry & VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL) &&
+			 (caps->exit & VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL);
+	caps->entry &= ~(VM_ENTRY_IA32E_MODE | VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL);
+	caps->exit &= ~VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL;
 	/* It logs what dirty flags are set, so it is nothing without them. */
 	caps->pml = caps->ept_ad && (caps->cpu2 & SECONDARY_EXEC_ENABLE_PML);
 	caps->tsc_scaling = caps->cpu2 & SECONDARY_EXEC_TSC_SCALING;

@@ -99,7 +99,8 @@ void vmx_family_write_crs(struct vmx_vcpu *vmx)
 	vmcs_write64(GUEST_IA32_EFER, efer);
 	vmx_xcr_update(vmx);
 	vmcs_write32(VM_ENTRY_CONTROLS,
-		     vmx_caps.entry | ((efer & EFER_LMA) ? VM_ENTRY_IA32E_MODE : 0));
+		     vmx_caps.entry | vmx_perf_entry_ctl() |
+		     ((efer & EFER_LMA) ? VM_ENTRY_IA32E_MODE : 0));
 	vmx_apply_direct(vmx);
 }
 

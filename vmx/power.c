@@ -224,6 +224,7 @@ int __init umbra_vmx_init(struct umbra_mmu_caps *caps)
 	caps->ept_2m = vmx_caps.ept_2m;
 	caps->ept_1g = vmx_caps.ept_1g;
 	caps->pml = vmx_pml_init();
+	vmx_perf_init();
 	caps->host_maxphyaddr = boot_cpu_data.x86_phys_bits;
 	caps->pt_addr_bits = cpuid_eax(0x80000008) & 0xff;
 

@@ -259,9 +259,11 @@ int umbra_vmx_run_once(struct umbra_vcpu *vcpu)
 	vtime_account_guest_enter();
 	if (unlikely(vmx->xcr0_differs))
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->xcr0);
+	vmx_perf_enter(vmx);
 	if (trace_umbra_entry_enabled())
 		trace_umbra_entry(vcpu->id, vmx_rip(vmx));
 	r = run_guest(vmx);
+	vmx_perf_leave(vmx);
 	if (unlikely(vmx->xcr0_differs))
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, vmx_caps.xcr0);
 	if (r < 0) {

@@ -127,8 +127,8 @@ static void setup_controls(struct vmx_vcpu *vmx)
 	vmcs_write32(PIN_BASED_VM_EXEC_CONTROL, vmx->pin_ctl);
 	vmcs_write32(CPU_BASED_VM_EXEC_CONTROL, vmx->cpu_ctl);
 	vmcs_write32(SECONDARY_VM_EXEC_CONTROL, vmx_caps.cpu2);
-	vmcs_write32(VM_EXIT_CONTROLS, vmx_caps.exit);
-	vmcs_write32(VM_ENTRY_CONTROLS, vmx_caps.entry);
+	vmx_perf_setup(vmx_caps.exit);
+	vmcs_write32(VM_ENTRY_CONTROLS, vmx_caps.entry | vmx_perf_entry_ctl());
 
 	vmcs_write64(MSR_BITMAP, virt_to_phys(vmx->msr_bitmap));
 	vmcs_write16(VIRTUAL_PROCESSOR_ID, vmx->vpid);

@@ -143,6 +143,9 @@ struct vmx_host_segs {
  *	matters
  * @osxsave: CR4.OSXSAVE as CPUID tells it
  * @xcr0_differs: the guest can see XCR0, and its is not the host's
+ * @perf_guest: what GUEST_IA32_PERF_GLOBAL_CTRL holds
+ * @perf_host: what HOST_IA32_PERF_GLOBAL_CTRL holds
+ * @perf_pebs: IA32_PEBS_ENABLE to be restored after the guest, or 0
  * @kernel_gs_base: guest value while not loaded
  * @host_kernel_gs_base: host value while loaded
  * @host_segs: host selectors while loaded
@@ -218,6 +221,9 @@ struct vmx_vcpu {
 	bool umsr_used;
 	bool osxsave;
 	bool xcr0_differs;
+	u64 perf_guest;
+	u64 perf_host;
+	u64 perf_pebs;
 	u64 kernel_gs_base;
 	u64 host_kernel_gs_base;
 	struct vmx_host_segs host_segs;
