@@ -299,6 +299,22 @@ static void check_guest_fault(struct cpu *cpu, const struct ref_access *ra,
 			  (u64)ra->gva, r.error_code);
 }
 
+static int call_mmu(struct umbra_mmu_vcpu *v, struct umbra_fault *fault)
+{
+	if (fault->access & UMBRA_ACC_RSVD)
+		return umbra_mmu_mmio_fault(v, fault);
+	if (v->family == UMBRA_FAMILY_EPT)
+		return umbra_mmu_ept_fault(v, fault);
+	return umbra_mmu_shadow_fault(v, fault);
+}
+
+/* @before: how many there were before a fault. */
+static void count_unsync(const struct cpu *cpu, u64 before)
+{
+	if (cpu->v.mmu->stat.mmu_unsync > before)
+		counts.unsync[guest_mode(cpu)]++;
+}
+
 /* @retries counts those in a row. */
 static enum progress handle(struct cpu *cpu, const struct guest_access *a,
 			    const struct ref_access *ra, struct umbra_fault *fault,
@@ -316,12 +332,7 @@ static enum progress handle(struct cpu *cpu, const struct guest_access *a,
 	machine.walk = *ra;
 	machine.fault_gpa = v->family == UMBRA_FAMILY_EPT ? fault->addr : 0;
 	idx = srcu_read_lock(&v->mmu->srcu);
-	if (fault->access & UMBRA_ACC_RSVD)
-		result = umbra_mmu_mmio_fault(v, fault);
-	else if (v->family == UMBRA_FAMILY_EPT)
-		result = umbra_mmu_ept_fault(v, fault);
-	else
-		result = umbra_mmu_shadow_fault(v, fault);
+	result = call_mmu(v, fault);
 	switch (result) {
 	case UMBRA_FAULT_FIXED:
 		counts.fixed++;
@@ -356,8 +367,7 @@ static enum progress handle(struct cpu *cpu, const struct guest_access *a,
 	default:
 		violation("a fault gives %d", result);
 	}
-	if (v->mmu->stat.mmu_unsync > unsync)
-		counts.unsync[guest_mode(cpu)]++;
+	count_unsync(cpu, unsync);
 	if (v->leave_shadow && v->family == UMBRA_FAMILY_SHADOW) {
 		umbra_mmu_state_changed(v);
 		counts.left_shadow++;
