@@ -29,6 +29,7 @@
 #define APIC_LVT0		0x350
 #define APIC_LVT1		0x360
 #define APIC_LVTERR		0x370
+#define APIC_LVTCMCI		0x2f0
 #define APIC_TMICT		0x380
 #define APIC_TMCCT		0x390
 #define APIC_TDCR		0x3e0
