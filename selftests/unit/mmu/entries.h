@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The page tables of random guests, for torture.c. */
+/* The page tables of random guests, and what they access, for torture.c. */
 #ifndef _UNIT_MMU_ENTRIES_H
 #define _UNIT_MMU_ENTRIES_H
 
 #include <umbra/types.h>
 
 struct cpu;
+struct guest_access;
 
 #define NR_TABLES	20
 
@@ -28,6 +29,9 @@ unsigned int random_table_offset(const struct cpu *cpu);
 
 /* An entry with other rights or flags, as mprotect() makes of it. */
 u64 changed_rights(u64 entry);
+
+/* An access by @cpu, whose privilege level becomes what it needs. */
+void next_access(struct cpu *cpu, struct guest_access *a);
 
 /* Of a new VM: spare_huge is set. */
 void fill_tables(void);
