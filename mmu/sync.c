@@ -192,34 +192,51 @@ void umbra_sync_tree(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp)
 	list_splice(&todo, &mmu->shadow->active);
 }
 
-static void sync_gva(struct umbra_mmu_vcpu *vcpu, u64 gva)
+/* The entry of level 1 for @gva in a guest's table, if the shadow leads to one. */
+static u64 *find_entry(struct umbra_mmu_vcpu *vcpu, u64 gva)
 {
 	struct umbra_shadow_page *sp = vcpu->shadow_root;
 
-	while (sp && !sp->role.invalid) {
+	while (sp && !sp->role.invalid && !sp->role.direct) {
 		unsigned int index = umbra_table_index(gva >> UMBRA_PAGE_SHIFT, sp->role.level);
 		u64 spte = READ_ONCE(sp->spt[index]);
 
-		if (sp->role.level == 1) {
-			struct umbra_fill f UMBRA_SCRATCH;
-
-			if (sp->role.direct)
-				return;
-			umbra_fill_init(&f, vcpu, sp);
-			sync_entries(&f, index, 1);
-			return;
-		}
+		if (sp->role.level == 1)
+			return &sp->spt[index];
 		if (!umbra_spte_present(fmt, spte) || umbra_spte_leaf(spte))
-			return;
-		sp = umbra_spte_page(umbra_table_va(spte));
+			break;
+		sp = umbra_spte_child(spte);
 	}
+	return NULL;
+}
+
+/* @fresh: leave it to the CPU to mark the entry as used. */
+static void sync_gva(struct umbra_mmu_vcpu *vcpu, u64 gva, bool fresh)
+{
+	u64 *sptep = find_entry(vcpu, gva);
+	struct umbra_fill f UMBRA_SCRATCH;
+
+	if (!sptep)
+		return;
+	umbra_fill_init(&f, vcpu, umbra_spte_page(sptep));
+	f.fresh = fresh;
+	sync_entries(&f, umbra_spte_index(sptep), 1);
 }
 
 void umbra_sync_gva(struct umbra_mmu_vcpu *vcpu, u64 gva)
 {
 	write_lock(&vcpu->mmu->lock);
-	sync_gva(vcpu, gva);
+	sync_gva(vcpu, gva, false);
 	write_unlock(&vcpu->mmu->lock);
+}
+
+/* A guest that uses each page after its INVLPG would only fault for what is dropped. */
+static bool uses_what_it_invalidates(struct umbra_mmu_vcpu *vcpu)
+{
+	const u64 *sptep = find_entry(vcpu, vcpu->invlpg_gva);
+	u64 spte = sptep ? READ_ONCE(*sptep) : fmt->none;
+
+	return umbra_spte_present(fmt, spte) && !umbra_spte_mmio(spte) && (spte & fmt->accessed);
 }
 
 void umbra_mmu_invlpg(struct umbra_mmu_vcpu *vcpu, u64 gva)
@@ -231,9 +248,12 @@ void umbra_mmu_invlpg(struct umbra_mmu_vcpu *vcpu, u64 gva)
 	/* What replaces the entry may need it; if not, a fault will do. */
 	umbra_cache_topup(vcpu, UMBRA_FAMILY_SHADOW);
 	write_lock(&vcpu->mmu->lock);
+	if (vcpu->invlpg_run && uses_what_it_invalidates(vcpu))
+		vcpu->invlpg_run = 0;
 	vcpu->invlpg_run++;
+	vcpu->invlpg_gva = gva;
 	if (vcpu->invlpg_run < INVLPG_RUN ||
 	    !umbra_unsync_empty(vcpu, INVLPG_DROPS * vcpu->invlpg_run))
-		sync_gva(vcpu, gva);
+		sync_gva(vcpu, gva, true);
 	write_unlock(&vcpu->mmu->lock);
 }

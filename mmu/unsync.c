@@ -119,7 +119,8 @@ void umbra_unsync_linked(struct umbra_mmu *mmu, u64 *sptep)
 
 bool umbra_unsync_stays(const struct umbra_shadow_page *sp)
 {
-	return READ_ONCE(restless_tables) && sp->quick == QUICK_MAX;
+	/* With users' tables in line their faults need no exits, which is worth more. */
+	return READ_ONCE(restless_tables) && sp->quick == QUICK_MAX && !sp->user;
 }
 
 void umbra_unsync_refreshed(struct umbra_shadow_page *sp, bool changed)

@@ -266,7 +266,8 @@ struct umbra_recall {
  * @direct: what need not exit in FAMILY_SHADOW. Others may lower it, with
  *	mmu_lock held for write, and then kick; vmx/ looks at it before entry, after
  *	it has said that it is in guest mode
- * @invlpg_run: how many INVLPGs have exited since the last page fault
+ * @invlpg_run: how many INVLPGs have exited since the last use of what was invalidated
+ * @invlpg_gva: the last of them
  * @direct_wait: root loads until leaves are dropped again for the sake of @direct
  * @direct_penalty: how long to wait when that was for nothing
  * @tlb_gen: generation of the VM's flush debts that this vCPU has flushed
@@ -299,6 +300,7 @@ struct umbra_mmu_vcpu {
 	hpa_t root;
 	u32 direct;
 	unsigned int invlpg_run;
+	u64 invlpg_gva;
 	unsigned int direct_wait;
 	unsigned int direct_penalty;
 	u64 tlb_gen;

@@ -209,11 +209,12 @@ static void scene_unsync(void)
 /* Tables that go out of sync again and again are not protected each time. */
 static void scene_restless(void)
 {
+	const u64 kernel = PTE & ~4ull;
 	unsigned int i, good = 0;
 
 	vm_create(UMBRA_POLICY_SHADOW);
 	long_mode();
-	set_entry(3, 0, 4 << 12 | PTE);
+	set_entry(3, 0, 4 << 12 | kernel);
 	set_entry(4, 0, 20 << 12 | PTE);
 	set_entry(4, 2, 4 << 12 | PTE);		/* the table itself */
 	for (i = 0; i < 4; i++) {
@@ -225,8 +226,7 @@ static void scene_restless(void)
 	ok(good == 4 && mmu->stat.mmu_unsync == 1, "a table that is let go each time stays so");
 	ok(!(cpu->v.direct & UMBRA_DIRECT_INVLPG), "INVLPG exits");
 	set_entry(4, 0, 30 << 12 | PTE);
-	set_entry(3, 1, 4 << 12 | PTE);
-	emulated_write(0x3010, 4 << 12 | PTE);
+	emulated_write(0x3010, 4 << 12 | kernel);
 	ok(reads(0x400000, 30), "a new link to it brings it in line");
 	set_entry(4, 0, 31 << 12 | PTE);
 	guest_invlpg(cpu, 0);
@@ -264,6 +264,31 @@ static void scene_invlpg_run(void)
 	guest_set_cr3(cpu, 1 << 12, false);
 	ok(!mmu->stat.mmu_unsync, "CR3 puts an end to it");
 	vm_destroy("invlpg");
+}
+
+/* A guest that uses a page after it has invalidated it. */
+static void scene_invlpg_use(void)
+{
+	unsigned int i, good = 0;
+	u64 faults;
+
+	vm_create(UMBRA_POLICY_SHADOW);
+	long_mode();
+	set_entry(3, 0, 4 << 12 | PTE);
+	set_entry(4, 0, 20 << 12 | PTE);
+	set_entry(4, 1, 21 << 12 | PTE);
+	ok(reads(0, 20) && reads(0x1000, 21), "two pages");
+	cpu_exit(cpu);
+	write_lock(&mmu->lock);
+	umbra_unsync(mmu, umbra_gfn_to_slot(mmu, 4), 4);
+	write_unlock(&mmu->lock);
+	faults = cpu->v.stat.pf_taken;
+	for (i = 0; i < 8; i++) {
+		guest_invlpg(cpu, i % 2);
+		good += reads((u64)(i % 2) << 12, 20 + i % 2);
+	}
+	ok(good == 8 && cpu->v.stat.pf_taken == faults, "INVLPGs with uses between drop nothing");
+	vm_destroy("used after invlpg");
 }
 
 /* With PCID INVLPG always exits: nothing is to be gained by dropping entries. */
@@ -486,6 +511,7 @@ int main(void)
 	scene_unsync();
 	scene_restless();
 	scene_invlpg_run();
+	scene_invlpg_use();
 	scene_invlpg_pcid();
 	scene_silent_replacement();
 	scene_pae();
