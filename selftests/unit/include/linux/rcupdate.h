@@ -38,9 +38,11 @@ void unit_rcu_barrier(void);
 	unit_was; })
 #define rcu_assign_pointer(p, v)	__atomic_store_n(&(p), (v), __ATOMIC_RELEASE)
 #define rcu_access_pointer(p)		READ_ONCE(p)
-#define rcu_dereference(p)		({ WARN_ON(!unit_rcu_depth); READ_ONCE(p); })
-#define rcu_dereference_raw(p)		READ_ONCE(p)
-#define rcu_dereference_check(p, c)	({ WARN_ON(!unit_rcu_depth && !(c)); READ_ONCE(p); })
+/* TSan knows of no order by dependency. */
+#define rcu_dereference_raw(p)		__atomic_load_n(&(p), __ATOMIC_ACQUIRE)
+#define rcu_dereference(p)		({ WARN_ON(!unit_rcu_depth); rcu_dereference_raw(p); })
+#define rcu_dereference_check(p, c)	\
+	({ WARN_ON(!unit_rcu_depth && !(c)); rcu_dereference_raw(p); })
 #define rcu_dereference_protected(p, c)	({ WARN_ON(!(c)); (p); })
 
 #endif
