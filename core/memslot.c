@@ -30,10 +30,13 @@ void umbra_memslots_init(struct umbra_memslots *slots, unsigned int index)
 
 struct umbra_memslot *umbra_memslot_find(struct umbra_memslots *slots, gfn_t gfn)
 {
-	/* A hint: it may race with other readers, and is always a slot of this set. */
-	struct umbra_memslot *slot = READ_ONCE(slots->last);
+	/* Hints: they may race with other readers, and are always slots of this set. */
+	struct umbra_memslot *last = READ_ONCE(slots->last), *slot;
 	struct rb_node *node = slots->by_gfn.rb_node;
 
+	if (last && umbra_memslot_has(last, gfn))
+		return last;
+	slot = READ_ONCE(slots->before_last);
 	if (slot && umbra_memslot_has(slot, gfn))
 		return slot;
 	while (node) {
@@ -43,6 +46,7 @@ struct umbra_memslot *umbra_memslot_find(struct umbra_memslots *slots, gfn_t gfn
 		} else if (!umbra_memslot_has(slot, gfn)) {
 			node = node->rb_right;
 		} else {
+			WRITE_ONCE(slots->before_last, last);
 			WRITE_ONCE(slots->last, slot);
 			return slot;
 		}
@@ -142,6 +146,7 @@ void umbra_memslots_replace(struct umbra_memslots *slots, struct umbra_memslot *
 			    struct umbra_memslot *add)
 {
 	slots->last = NULL;
+	slots->before_last = NULL;
 	if (drop)
 		remove(slots, drop);
 	if (add)

@@ -69,6 +69,8 @@ struct umbra_memslot {
  * @nr: how many slots
  * @index: which of a slot's nodes is in this set
  * @last: the slot that was found last, a hint without a lock
+ * @before_last: the one before; guests have their tables in one slot and what they
+ *	use in another
  * @by_gfn: slots by frame; they do not overlap
  * @by_hva: slots by host address; these may
  */
@@ -79,6 +81,7 @@ struct umbra_memslots {
 	unsigned int nr;
 	unsigned int index;
 	struct umbra_memslot *last;
+	struct umbra_memslot *before_last;
 	struct rb_root by_gfn;
 	struct rb_root_cached by_hva;
 };
