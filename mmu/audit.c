@@ -158,7 +158,7 @@ static void audit_block(struct umbra_auditor *a, const struct umbra_memslot *slo
 		umbra_audit_found(a, "block of gfn %llx has %u tracked frames, counted %u", first,
 				  tracked, large->tracked);
 	if (!umbra_rmap_valid(&large->rmap))
-		umbra_audit_found(a, "large rmap of gfn %llx is no chain", first);
+		umbra_audit_found(a, "large rmap of gfn %llx is no tree", first);
 	*rmapped += umbra_rmap_count(&large->rmap);
 }
 
@@ -176,7 +176,7 @@ static void audit_slot(struct umbra_auditor *a, const struct umbra_memslot *slot
 		if (umbra_rmap_empty(head))
 			continue;
 		if (!umbra_rmap_valid(head))
-			umbra_audit_found(a, "rmap of gfn %llx is no chain", slot->base_gfn + i);
+			umbra_audit_found(a, "rmap of gfn %llx is no tree", slot->base_gfn + i);
 		*rmapped += umbra_rmap_count(head);
 	}
 	for (i = 0; i < umbra_large_blocks(slot); i++)

@@ -185,7 +185,7 @@ static void audit_page(struct umbra_auditor *a, const struct umbra_shadow_page *
 	if (umbra_table_owner(sp->spt) != sp)
 		found(a, sp, "the table is another's");
 	if (!umbra_rmap_valid(&sp->parents))
-		found(a, sp, "the parents are no chain");
+		found(a, sp, "the parents are no tree");
 	if (!may_have_entries(sp))
 		found(a, sp, "has %s", sp->entry ? "entries" : "no entries");
 	else

@@ -128,7 +128,7 @@ void umbra_leaf_set(struct umbra_mmu_vcpu *vcpu, u64 *sptep, u64 spte,
 	if (umbra_leaf_withholds(sp, index, spte))
 		umbra_direct_withhold(vcpu->mmu, sp, index);
 	sp->user |= !!(grant->access & WALK_ACC_USER);
-	umbra_rmap_add(vcpu, rmap, sptep);
+	WARN_ON_ONCE(!umbra_rmap_add(vcpu, rmap, sptep, 0));
 	umbra_sync_fills(vcpu->mmu, sp);
 	atomic64_inc(umbra_leaf_count(vcpu->mmu, sp->role.level));
 	WRITE_ONCE(*sptep, spte);

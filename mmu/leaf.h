@@ -65,8 +65,7 @@ bool umbra_leaf_allows(u64 spte, u32 access);
 /**
  * umbra_leaf_set() - install an entry
  *
- * Replaces what is there. The caller's rmap_cache has a node unless
- * umbra_rmap_has_room().
+ * Replaces what is there. The caller's rmap_cache has a node.
  * Context: mmu_lock held for write.
  */
 void umbra_leaf_set(struct umbra_mmu_vcpu *vcpu, u64 *sptep, u64 spte,

@@ -48,7 +48,8 @@ static bool install(struct umbra_fill *f, unsigned int i, const struct umbra_hos
 	struct umbra_target t = { .gfn = f->grant[i].gfn, .slot = f->slot, .hp = *hp };
 	u64 spte;
 
-	if (!umbra_rmap_has_room(f->vcpu, umbra_slot_rmap(f->slot, t.gfn)))
+	if (f->vcpu->rmap_cache.nr <= RMAP_RESERVE ||
+	    umbra_rmap_count(umbra_slot_rmap(f->slot, t.gfn)) >= RMAP_MAX)
 		return false;
 	spte = umbra_leaf_make(f->sp, &f->grant[i], &t, umbra_target_writable(&t));
 	if (f->fresh)

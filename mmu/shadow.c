@@ -95,7 +95,7 @@ void umbra_shadow_link(struct umbra_mmu_vcpu *vcpu, u64 *sptep, struct umbra_sha
 	lockdep_assert_held_write(&vcpu->mmu->lock);
 	if (umbra_rmap_count(&child->parents) >= RMAP_MAX)
 		umbra_shadow_drop_all(vcpu->mmu, &child->parents);
-	umbra_rmap_add(vcpu, &child->parents, sptep);
+	WARN_ON_ONCE(!umbra_rmap_add(vcpu, &child->parents, sptep, 0));
 	sp->nr_present++;
 	if (umbra_shadow_is_loose(child))
 		umbra_unsync_linked(vcpu->mmu, sptep);

@@ -161,16 +161,18 @@ static void scene_sets(void)
 	struct umbra_rmap_head *one = umbra_slot_rmap(slot_of(50), 50);
 	struct umbra_rmap_head *none = umbra_slot_rmap(slot_of(100), 100);
 	struct umbra_rmap_head *parents = &sp_of(4)->parents;
-	struct umbra_rmap_node *node = (void *)(many->val & ~1ul);
-	struct umbra_rmap_node *more = node->more;
+	struct umbra_rmap_node *node = (void *)(many->val & ~1ul), *more = NULL;
 
-	ok(more && umbra_rmap_count(one) == 1 && umbra_rmap_empty(none),
+	for (unsigned int i = 0; i < RMAP_CHILDREN; i++)
+		if (node->child[i] && (!more || node->child[i]->nr > more->nr))
+			more = node->child[i];
+	ok(more && more->nr > 1 && umbra_rmap_count(one) == 1 && umbra_rmap_empty(none),
 	   "sets of many, one and none");
 	BREAK(node->spte[0], node->spte[1], "is not in the rmap of gfn 14");
-	BREAK(node->total, node->total + 1, "rmap of gfn 14 is no chain");
-	BREAK(more->nr, 3, "is not in the rmap of gfn 14");
-	BREAK(more->total, 3, "rmap of gfn 14 is no chain");
-	BREAK(node->more, NULL, "is not in the rmap of gfn 14");
+	BREAK(node->total, node->total + 1, "rmap of gfn 14 is no tree");
+	BREAK(more->nr, more->nr - 1, "is not in the rmap of gfn 14");
+	BREAK(node->children, node->children + 1, "rmap of gfn 14 is no tree");
+	BREAK(node->child[more->place], NULL, "is not in the rmap of gfn 14");
 	BREAK(one->val, 0, "is not in the rmap of gfn 32");
 	BREAK(none->val, one->val, "rmaps have");
 	BREAK(parents->val, 0, "is not among the parents of gfn 4");

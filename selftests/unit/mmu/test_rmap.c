@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reverse maps against a plain array, and that no chain node is leaked.
+ * Reverse maps against a plain array, and that no node is leaked.
  *
  *	test_rmap [SEED]
  */
@@ -29,7 +29,8 @@ static bool add(unsigned int h, unsigned int i)
 {
 	if (umbra_cache_topup(&vcpu, UMBRA_FAMILY_SHADOW))
 		return false;
-	umbra_rmap_add(&vcpu, &head[h], &spte[i]);
+	if (!umbra_rmap_add(&vcpu, &head[h], &spte[i], 0))
+		return false;
 	member[i] = h;
 	size[h]++;
 	return true;
@@ -60,7 +61,7 @@ static bool same(unsigned int h)
 		seen[i] = true;
 		n++;
 	}
-	if (n != size[h] || umbra_rmap_count(&head[h]) != n || umbra_rmap_empty(&head[h]) != !n)
+	if (!umbra_rmap_valid(&head[h]) || n != size[h] || umbra_rmap_count(&head[h]) != n || umbra_rmap_empty(&head[h]) != !n)
 		return false;
 	p = umbra_rmap_first(&head[h]);
 	return n ? member[p - spte] == (int)h : !p;
@@ -91,7 +92,7 @@ static void by_hand(void)
 	ok(!umbra_rmap_del(&head[0], &spte[8]) && same(0), "a stranger is not removed");
 	for (unsigned int i = 8; i < 8 + 3 * RMAP_NODE_SPTES; i++)
 		add(0, i);
-	ok(same(0), "three nodes and one entry");
+	ok(same(0), "several nodes");
 	while ((p = umbra_rmap_first(&head[0])))
 		if (!del(p - spte) || !same(0))
 			break;
@@ -102,7 +103,63 @@ static void by_hand(void)
 	memset(member, -1, sizeof(member));
 	size[1] = 0;
 	ok(same(1), "cleared at once");
-	ok(mmu.stat.max_mmu_rmap_size == 100, "the longest chain is counted");
+	ok(mmu.stat.max_mmu_rmap_size == 100, "the longest one is counted");
+}
+
+/* One entry more than there may be, and one node fewer than it takes. */
+static void limits(void)
+{
+	static u64 many[RMAP_MAX + 1];
+	unsigned int i;
+
+	for (i = 0; i < RMAP_MAX; i++)
+		if (umbra_cache_topup(&vcpu, UMBRA_FAMILY_SHADOW) ||
+		    !umbra_rmap_add(&vcpu, &head[2], &many[i], 0))
+			break;
+	ok(i == RMAP_MAX && umbra_rmap_valid(&head[2]) && umbra_rmap_count(&head[2]) == RMAP_MAX,
+	   "%u members", RMAP_MAX);
+	ok(!umbra_rmap_add(&vcpu, &head[2], &many[i], 0) &&
+	   umbra_rmap_count(&head[2]) == RMAP_MAX, "and no more");
+	while (i--)
+		if (!umbra_rmap_del(&head[2], &many[i]) || !umbra_rmap_valid(&head[2]))
+			break;
+	ok(i + 1 == 0 && umbra_rmap_empty(&head[2]), "the last one goes first");
+	umbra_cache_drain(&vcpu);
+	ok(umbra_rmap_add(&vcpu, &head[2], &many[0], 5) &&
+	   !umbra_rmap_add(&vcpu, &head[2], &many[1], 0) && umbra_rmap_count(&head[2]) == 1,
+	   "one needs no node, two do");
+	umbra_rmap_clear(&head[2]);
+}
+
+static unsigned int depth(const struct umbra_rmap_node *node)
+{
+	unsigned int nodes = 0;
+
+	for (; node; node = node->up)
+		nodes++;
+	return nodes;
+}
+
+/* Removing looks at the nodes on the way to a member: that there are few. */
+static void removal(void)
+{
+	static u64 many[RMAP_MAX];
+	unsigned int i, longest = 0, sum = 0;
+	struct umbra_rmap_iter it;
+	u64 *p;
+
+	for (i = 0; i < RMAP_MAX; i++) {
+		umbra_cache_topup(&vcpu, UMBRA_FAMILY_SHADOW);
+		/* As a guest has them that maps a frame in all entries of its tables. */
+		umbra_rmap_add(&vcpu, &head[3], &many[i], 0);
+	}
+	umbra_rmap_for_each(p, &it, &head[3]) {
+		longest = max(longest, depth(it.node));
+		sum += depth(it.node);
+	}
+	ok(longest <= 7 && sum <= 5 * RMAP_MAX, "%u members: %u nodes at most, %u.%u on average",
+	   RMAP_MAX, longest, sum / RMAP_MAX, sum * 10 / RMAP_MAX % 10);
+	umbra_rmap_clear(&head[3]);
 }
 
 int main(int argc, char **argv)
@@ -115,6 +172,8 @@ int main(int argc, char **argv)
 		return 1;
 	memset(member, -1, sizeof(member));
 	by_hand();
+	limits();
+	removal();
 	for (i = 0; good && i < 200000; i++) {
 		good = random_change();
 		if (good && i % 20 == 0)
