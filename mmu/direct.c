@@ -8,7 +8,6 @@
 #include "direct.h"
 #include "gpte.h"
 #include "leaf.h"
-#include "walk.h"
 
 bool umbra_direct_faults = true;
 module_param_named(direct_faults, umbra_direct_faults, bool, 0644);
@@ -70,8 +69,10 @@ void umbra_direct_begin(struct umbra_mmu_vcpu *vcpu)
 	if (sp->unsync_links)
 		return;
 	vcpu->direct |= UMBRA_DIRECT_INVLPG;
-	if (drop_all_withheld(vcpu))
+	if (drop_all_withheld(vcpu)) {
 		vcpu->direct |= UMBRA_DIRECT_USER;
+		vcpu->mmu->shadow->direct_user = true;
+	}
 }
 
 void umbra_direct_invlpg(struct umbra_mmu_vcpu *vcpu)
@@ -111,35 +112,45 @@ void umbra_direct_unsync(struct umbra_mmu *mmu)
 	end(mmu, false);
 }
 
+void umbra_direct_end(struct umbra_mmu *mmu)
+{
+	if (!mmu->shadow->direct_user)
+		return;
+	end(mmu, true);
+	mmu->shadow->direct_user = false;
+}
+
 bool umbra_leaf_withholds(const struct umbra_shadow_page *sp, unsigned int index, u64 spte)
 {
-	u32 access = sp->entry ? sp->entry[index] & WALK_ACC_ALL : sp->role.access;
-
-	if (!umbra_spte_leaf(spte) || umbra_spte_mmio(spte) || !(access & WALK_ACC_USER))
-		return false;
-	if (!(spte & PT_USER) || ((access & WALK_ACC_EXEC) && (spte & PT_NX)))
-		return true;
-	return (access & WALK_ACC_WRITE) && !(spte & PT_WRITE);
+	return umbra_withholds(umbra_shadow_access(sp, index), spte);
 }
 
 void umbra_direct_withhold(struct umbra_mmu *mmu, struct umbra_shadow_page *sp,
 			   unsigned int index)
 {
+	struct umbra_shadow *shadow = mmu->shadow;
+
+	lockdep_assert_held(&mmu->lock);
+	spin_lock(&shadow->withheld_lock);
 	if (!sp->withheld++)
-		list_add(&sp->withheld_link, &mmu->shadow->withholders);
+		list_add(&sp->withheld_link, &shadow->withholders);
 	sp->withheld_at = index;
-	if (!mmu->shadow->withholding++)
-		end(mmu, true);
+	shadow->withholding++;
+	spin_unlock(&shadow->withheld_lock);
 }
 
 void umbra_direct_release(struct umbra_mmu *mmu, struct umbra_shadow_page *sp)
 {
-	lockdep_assert_held_write(&mmu->lock);
+	struct umbra_shadow *shadow = mmu->shadow;
+
+	lockdep_assert_held(&mmu->lock);
 	if (WARN_ON_ONCE(!sp->withheld))
 		return;
+	spin_lock(&shadow->withheld_lock);
 	if (!--sp->withheld)
 		list_del(&sp->withheld_link);
-	mmu->shadow->withholding--;
+	shadow->withholding--;
+	spin_unlock(&shadow->withheld_lock);
 }
 
 void umbra_holes_forget(struct umbra_shadow_page *sp)
@@ -174,7 +185,7 @@ void umbra_holes_found(struct umbra_mmu_vcpu *vcpu, const struct umbra_walk *wal
 
 	if (walk->level != 1 || vcpu->direct == UMBRA_DIRECT_NONE)
 		return;
-	write_lock(&vcpu->mmu->lock);
+	read_lock(&vcpu->mmu->lock);
 	sp = vcpu->shadow_root;
 	while (sp && sp->role.level > 1) {
 		spte = READ_ONCE(sp->spt[umbra_table_index(frame, sp->role.level)]);
@@ -183,9 +194,12 @@ void umbra_holes_found(struct umbra_mmu_vcpu *vcpu, const struct umbra_walk *wal
 		sp = umbra_spte_page(umbra_table_va(spte));
 	}
 	/* Whatever the walk has read: what is there now counts. */
-	if (sp && sp->role.level == 1)
+	if (sp && sp->role.level == 1) {
+		spin_lock(&sp->lock);
 		dig_around(vcpu->mmu, sp, umbra_table_index(frame, 1));
-	write_unlock(&vcpu->mmu->lock);
+		spin_unlock(&sp->lock);
+	}
+	read_unlock(&vcpu->mmu->lock);
 }
 
 void umbra_mmu_direct_faults(const struct umbra_mmu_vcpu *vcpu, u32 *mask, u32 *match)

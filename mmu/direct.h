@@ -34,6 +34,7 @@
 #define _UMBRA_MMU_DIRECT_H
 
 #include "shadow.h"
+#include "walk.h"
 
 /* The module's parameter: no exits for what can do without. Looked at by the next. */
 extern bool umbra_direct_faults;
@@ -47,10 +48,32 @@ void umbra_direct_invlpg(struct umbra_mmu_vcpu *vcpu);
 /* Pages have become unsync. Context: mmu_lock held for write. */
 void umbra_direct_unsync(struct umbra_mmu *mmu);
 
-/* Does a leaf refuse what the guest grants to user accesses? */
+/* Does @spte refuse what the guest grants (WALK_ACC_*) to user accesses? */
+static inline bool umbra_withholds(u32 access, u64 spte)
+{
+	if (!(access & WALK_ACC_USER) || !umbra_spte_leaf(spte) || umbra_spte_mmio(spte))
+		return false;
+	if (!(spte & PT_USER) || ((access & WALK_ACC_EXEC) && (spte & PT_NX)))
+		return true;
+	return (access & WALK_ACC_WRITE) && !(spte & PT_WRITE);
+}
+
+/* Does a leaf that is there? */
 bool umbra_leaf_withholds(const struct umbra_shadow_page *sp, unsigned int index, u64 spte);
 
-/* A leaf that withholds is about to be there; one has gone. mmu_lock for write. */
+/* Leaves that withhold may come. Context: mmu_lock held for write. */
+void umbra_direct_end(struct umbra_mmu *mmu);
+
+/* Is @spte one that must not come before umbra_direct_end()? mmu_lock held. */
+static inline bool umbra_direct_guards(const struct umbra_mmu *mmu, u32 access, u64 spte)
+{
+	return mmu->shadow->direct_user && umbra_withholds(access, spte);
+}
+
+/*
+ * A leaf that withholds is about to be there, after umbra_direct_end(); one has gone.
+ * Context: mmu_lock held for write; or for read, and the page's lock.
+ */
 void umbra_direct_withhold(struct umbra_mmu *mmu, struct umbra_shadow_page *sp,
 			   unsigned int index);
 void umbra_direct_release(struct umbra_mmu *mmu, struct umbra_shadow_page *sp);
@@ -60,11 +83,12 @@ void umbra_direct_release(struct umbra_mmu *mmu, struct umbra_shadow_page *sp);
  * @sp: page of level 1 with a guest table
  * @index: an entry that maps nothing
  *
- * The guest's entry was read under this hold of mmu_lock for write.
+ * The guest's entry was read under this hold of mmu_lock for write; or for read, and
+ * of the page's lock.
  */
 static inline void umbra_hole_dig(struct umbra_shadow_page *sp, unsigned int index)
 {
-	if (sp->unsync || sp->spt[index] != umbra_format_shadow.none)
+	if (sp->unsync || READ_ONCE(sp->spt[index]) != umbra_format_shadow.none)
 		return;
 	sp->holes = true;
 	WRITE_ONCE(sp->spt[index], SPTE_NONE);
@@ -72,8 +96,6 @@ static inline void umbra_hole_dig(struct umbra_shadow_page *sp, unsigned int ind
 
 /* All holes of a page. Context: mmu_lock held for write. */
 void umbra_holes_forget(struct umbra_shadow_page *sp);
-
-struct umbra_walk;
 
 /* A walk found nothing mapped: dig a hole there, and around. Takes mmu_lock. */
 void umbra_holes_found(struct umbra_mmu_vcpu *vcpu, const struct umbra_walk *walk);

@@ -68,28 +68,6 @@ bool umbra_target_stale(struct umbra_mmu *mmu, const struct umbra_target *t)
 	return umbra_target_range_stale(mmu, t, t->gfn, 1);
 }
 
-bool umbra_target_grants_write(const struct umbra_target *t)
-{
-	if (!t->hp.writable || (t->slot->flags & KVM_MEM_READONLY))
-		return false;
-	return !umbra_tracked(t->slot, t->gfn);
-}
-
-bool umbra_target_writable(const struct umbra_target *t)
-{
-	/* While writes are logged, each page has to fault on its first one. */
-	if (!t->write && umbra_memslot_logged(t->slot))
-		return false;
-	return umbra_target_grants_write(t);
-}
-
-void umbra_target_set_dirty(struct umbra_mmu_vcpu *vcpu, struct umbra_target *t)
-{
-	t->dirty = true;
-	if (umbra_memslot_logged(t->slot))
-		umbra_mark_dirty(vcpu, t->slot, t->gfn);
-}
-
 void umbra_fault_count(struct umbra_mmu_vcpu *vcpu, int result)
 {
 	struct umbra_mmu_vcpu_stat *stat = &vcpu->stat;

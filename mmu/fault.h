@@ -20,9 +20,11 @@
 #ifndef _UMBRA_MMU_FAULT_H
 #define _UMBRA_MMU_FAULT_H
 
+#include <linux/kvm.h>
 #include <linux/mm.h>
 #include <umbra/hostmem.h>
 #include <umbra/mmu.h>
+#include "track.h"
 
 /**
  * struct umbra_target - what a fault is going to map
@@ -84,10 +86,21 @@ bool umbra_target_range_stale(struct umbra_mmu *mmu, const struct umbra_target *
 			      unsigned long nr);
 
 /* Do host, slot and tracking allow writes? Context: as below. */
-bool umbra_target_grants_write(const struct umbra_target *t);
+static inline bool umbra_target_grants_write(const struct umbra_target *t)
+{
+	if (!t->hp.writable || (t->slot->flags & KVM_MEM_READONLY))
+		return false;
+	return !umbra_tracked(t->slot, t->gfn);
+}
 
 /* May the entry be writable, and logged writes fault? Context: mmu_lock held, for read at least. */
-bool umbra_target_writable(const struct umbra_target *t);
+static inline bool umbra_target_writable(const struct umbra_target *t)
+{
+	/* While writes are logged, each page has to fault on its first one. */
+	if (!t->write && umbra_memslot_logged(t->slot))
+		return false;
+	return umbra_target_grants_write(t);
+}
 
 /* Without a struct page it is a device's memory. */
 static inline bool umbra_hostpage_uncached(const struct umbra_hostpage *hp)
@@ -101,7 +114,12 @@ static inline bool umbra_target_uncached(const struct umbra_target *t)
 }
 
 /* A writable entry is being installed. Context: mmu_lock held. */
-void umbra_target_set_dirty(struct umbra_mmu_vcpu *vcpu, struct umbra_target *t);
+static inline void umbra_target_set_dirty(struct umbra_mmu_vcpu *vcpu, struct umbra_target *t)
+{
+	t->dirty = true;
+	if (umbra_memslot_logged(t->slot))
+		umbra_mark_dirty(vcpu, t->slot, t->gfn);
+}
 
 /* Count what came of a fault. Context: no lock is held. */
 void umbra_fault_count(struct umbra_mmu_vcpu *vcpu, int result);

@@ -67,14 +67,17 @@ bool umbra_leaf_maps(const u64 *sptep, const struct umbra_grant *grant, kvm_pfn_
 {
 	const struct umbra_shadow_page *sp = umbra_spte_page(sptep);
 	unsigned int index = umbra_spte_index(sptep);
+	/* Pairs with put(). */
+	u64 spte = smp_load_acquire(sptep);
 
-	if (!umbra_spte_present(fmt, *sptep) || !umbra_spte_leaf(*sptep) ||
-	    umbra_spte_pfn(*sptep) != pfn)
+	if (!umbra_spte_present(fmt, spte) || !umbra_spte_leaf(spte) ||
+	    umbra_spte_pfn(spte) != pfn)
 		return false;
 	/* All of a direct page has the rights of its role. */
 	if (!sp->entry)
 		return umbra_shadow_leaf_gfn(sp, index) == grant->gfn;
-	return sp->entry[index] == umbra_shadow_entry(grant->gfn, grant->access, grant->dirty);
+	return READ_ONCE(sp->entry[index]) ==
+	       umbra_shadow_entry(grant->gfn, grant->access, grant->dirty);
 }
 
 /* Does changing @old into @new take something away that a CPU may have cached? */
@@ -83,53 +86,122 @@ static bool loses(u64 old, u64 new)
 	return (old & ~new & (PT_WRITE | PT_USER)) || (new & ~old & PT_NX);
 }
 
-void umbra_leaf_replace(struct umbra_mmu *mmu, u64 *sptep, u64 spte,
-			const struct umbra_grant *grant)
+/* What the guest grants at @sptep once @grant is what it was made from. */
+static u32 granted(const struct umbra_shadow_page *sp, const struct umbra_grant *grant)
+{
+	return sp->role.direct ? sp->role.access : grant->access;
+}
+
+/* Those who look at entries without a lock find what it was made from, or newer. */
+static void put(struct umbra_shadow_page *sp, u64 *sptep, u64 spte,
+		const struct umbra_grant *grant)
+{
+	if (sp->entry)
+		WRITE_ONCE(sp->entry[umbra_spte_index(sptep)],
+			   umbra_shadow_entry(grant->gfn, grant->access, grant->dirty));
+	smp_store_release(sptep, spte);
+}
+
+/* The entry stays one for the same page. */
+static void replace(struct umbra_mmu *mmu, u64 *sptep, u64 spte, const struct umbra_grant *grant)
 {
 	struct umbra_shadow_page *sp = umbra_spte_page(sptep);
 	unsigned int index = umbra_spte_index(sptep);
-	u64 old = *sptep;
-	bool withheld = umbra_leaf_withholds(sp, index, old), withholds;
+	u64 old = READ_ONCE(*sptep);
+	bool withheld = umbra_leaf_withholds(sp, index, old);
+	bool withholds = umbra_withholds(granted(sp, grant), spte);
 
-	if (sp->entry)
-		sp->entry[index] = umbra_shadow_entry(grant->gfn, grant->access, grant->dirty);
-	withholds = umbra_leaf_withholds(sp, index, spte);
 	if (withholds && !withheld)
 		umbra_direct_withhold(mmu, sp, index);
-	WRITE_ONCE(*sptep, spte);
+	put(sp, sptep, spte, grant);
 	if (withheld && !withholds)
 		umbra_direct_release(mmu, sp);
 	if (loses(old, spte))
 		umbra_tlb_leftover(mmu);
 }
 
-void umbra_leaf_set(struct umbra_mmu_vcpu *vcpu, u64 *sptep, u64 spte,
-		    const struct umbra_grant *grant, struct umbra_memslot *slot)
+void umbra_leaf_replace(struct umbra_mmu *mmu, u64 *sptep, u64 spte,
+			const struct umbra_grant *grant)
+{
+	lockdep_assert_held_write(&mmu->lock);
+	if (umbra_withholds(granted(umbra_spte_page(sptep), grant), spte))
+		umbra_direct_end(mmu);
+	replace(mmu, sptep, spte, grant);
+}
+
+/* Does @old map the same page that @spte will? */
+static bool same_page(const struct umbra_shadow_page *sp, const u64 *sptep, u64 old, u64 spte,
+		      const struct umbra_grant *grant)
+{
+	return umbra_spte_leaf(old) && umbra_spte_pfn(old) == umbra_spte_pfn(spte) &&
+	       umbra_shadow_leaf_gfn(sp, umbra_spte_index(sptep)) == grant->gfn;
+}
+
+/* Where there is none yet. */
+static bool add(struct umbra_mmu_vcpu *vcpu, u64 *sptep, u64 spte, const struct umbra_grant *grant,
+		struct umbra_target *t, unsigned int reserve)
 {
 	struct umbra_shadow_page *sp = umbra_spte_page(sptep);
-	struct umbra_rmap_head *rmap = umbra_leaf_rmap(slot, grant->gfn, sp->role.level);
-	unsigned int index = umbra_spte_index(sptep);
-	u64 old = *sptep;
+	struct umbra_rmap_head *rmap = umbra_leaf_rmap(t->slot, grant->gfn, sp->role.level);
 
+	if (!umbra_rmap_add(vcpu, rmap, sptep, reserve))
+		return false;
+	if (!sp->entry && !sp->role.direct)
+		sp->entry = umbra_cache_pop(&vcpu->table_cache);
+	if (umbra_withholds(granted(sp, grant), spte))
+		umbra_direct_withhold(vcpu->mmu, sp, umbra_spte_index(sptep));
+	if (spte & fmt->write)
+		umbra_target_set_dirty(vcpu, t);
+	sp->user |= !!(grant->access & WALK_ACC_USER);
+	umbra_sync_fills(vcpu->mmu, sp);
+	atomic64_inc(umbra_leaf_count(vcpu->mmu, sp->role.level));
+	put(sp, sptep, spte, grant);
+	return true;
+}
+
+bool umbra_leaf_fill(struct umbra_mmu_vcpu *vcpu, u64 *sptep, u64 spte,
+		     const struct umbra_grant *grant, struct umbra_target *t,
+		     unsigned int reserve)
+{
+	struct umbra_shadow_page *sp = umbra_spte_page(sptep);
+	u64 old = READ_ONCE(*sptep);
+
+	if (umbra_direct_guards(vcpu->mmu, granted(sp, grant), spte))
+		return false;
+	/* The ways to it have to be marked. */
+	if (sp->unsync && !sp->nr_present)
+		return false;
+	if (!umbra_spte_present(fmt, old))
+		return add(vcpu, sptep, spte, grant, t, reserve);
+	if (!same_page(sp, sptep, old, spte, grant) || loses(old, spte))
+		return false;
+	if (spte & fmt->write)
+		umbra_target_set_dirty(vcpu, t);
+	replace(vcpu->mmu, sptep, spte, grant);
+	return true;
+}
+
+bool umbra_leaf_set(struct umbra_mmu_vcpu *vcpu, u64 *sptep, u64 spte,
+		    const struct umbra_grant *grant, struct umbra_target *t,
+		    unsigned int reserve)
+{
+	struct umbra_shadow_page *sp = umbra_spte_page(sptep);
+	struct umbra_rmap_head *rmap = umbra_leaf_rmap(t->slot, grant->gfn, sp->role.level);
+	u64 old = READ_ONCE(*sptep);
+
+	lockdep_assert_held_write(&vcpu->mmu->lock);
+	if (umbra_withholds(granted(sp, grant), spte))
+		umbra_direct_end(vcpu->mmu);
 	if (umbra_spte_present(fmt, old)) {
-		if (umbra_spte_leaf(old) && umbra_spte_pfn(old) == umbra_spte_pfn(spte) &&
-		    umbra_shadow_leaf_gfn(sp, index) == grant->gfn) {
-			umbra_leaf_replace(vcpu->mmu, sptep, spte, grant);
-			return;
+		if (same_page(sp, sptep, old, spte, grant)) {
+			if (spte & fmt->write)
+				umbra_target_set_dirty(vcpu, t);
+			replace(vcpu->mmu, sptep, spte, grant);
+			return true;
 		}
 		umbra_shadow_drop(vcpu->mmu, sptep);
 	}
-	if (umbra_rmap_count(rmap) >= RMAP_MAX)
+	if (!reserve && umbra_rmap_count(rmap) >= RMAP_MAX)
 		umbra_shadow_drop_all(vcpu->mmu, rmap);
-	if (!sp->entry && !sp->role.direct)
-		sp->entry = umbra_cache_pop(&vcpu->table_cache);
-	if (sp->entry)
-		sp->entry[index] = umbra_shadow_entry(grant->gfn, grant->access, grant->dirty);
-	if (umbra_leaf_withholds(sp, index, spte))
-		umbra_direct_withhold(vcpu->mmu, sp, index);
-	sp->user |= !!(grant->access & WALK_ACC_USER);
-	WARN_ON_ONCE(!umbra_rmap_add(vcpu, rmap, sptep, 0));
-	umbra_sync_fills(vcpu->mmu, sp);
-	atomic64_inc(umbra_leaf_count(vcpu->mmu, sp->role.level));
-	WRITE_ONCE(*sptep, spte);
+	return add(vcpu, sptep, spte, grant, t, reserve);
 }

@@ -64,14 +64,30 @@ bool umbra_leaf_allows(u64 spte, u32 access);
 
 /**
  * umbra_leaf_set() - install an entry
+ * @t: logged before the entry can be used, when that is writable
+ * @reserve: as for umbra_rmap_add(): 0 when it has to be
  *
- * Replaces what is there. The caller's rmap_cache has a node.
+ * Replaces what is there.
  * Context: mmu_lock held for write.
+ * Return: false when @vcpu's caches do not allow it; never with a @reserve of 0 and
+ * caches that were filled.
  */
-void umbra_leaf_set(struct umbra_mmu_vcpu *vcpu, u64 *sptep, u64 spte,
-		    const struct umbra_grant *grant, struct umbra_memslot *slot);
+bool umbra_leaf_set(struct umbra_mmu_vcpu *vcpu, u64 *sptep, u64 spte,
+		    const struct umbra_grant *grant, struct umbra_target *t,
+		    unsigned int reserve);
 
-/* The same for an entry that maps the page already, with other rights. */
+/**
+ * umbra_leaf_fill() - the same where there is no entry, or one for the same page
+ *	with fewer rights
+ *
+ * Context: mmu_lock held, for read at least; then the lock of @sptep's page too.
+ * Return: false also when it takes umbra_leaf_set(); nothing has happened then.
+ */
+bool umbra_leaf_fill(struct umbra_mmu_vcpu *vcpu, u64 *sptep, u64 spte,
+		     const struct umbra_grant *grant, struct umbra_target *t,
+		     unsigned int reserve);
+
+/* Other rights for an entry that maps the page already. mmu_lock held for write. */
 void umbra_leaf_replace(struct umbra_mmu *mmu, u64 *sptep, u64 spte,
 			const struct umbra_grant *grant);
 
@@ -91,8 +107,11 @@ bool umbra_leaf_maps(const u64 *sptep, const struct umbra_grant *grant, kvm_pfn_
  * struct umbra_fill - entries of one table that are to be filled ahead of faults
  * @vcpu: whose caches are used
  * @sp: the table
+ * @shared: mmu_lock is held for read, and the table's own lock: only what
+ *	umbra_leaf_fill() does
  * @fresh: leave it to the CPU to mark the entries as used
  * @stopped: nothing more can be filled
+ * @guarded: or only with mmu_lock held for write, see umbra_direct_guards()
  * @changed: an entry was not as it was to be
  * @misses: lookups that found less than was asked for
  * @first: index of the first entry of the run
@@ -103,8 +122,10 @@ bool umbra_leaf_maps(const u64 *sptep, const struct umbra_grant *grant, kvm_pfn_
 struct umbra_fill {
 	struct umbra_mmu_vcpu *vcpu;
 	struct umbra_shadow_page *sp;
+	bool shared;
 	bool fresh;
 	bool stopped;
+	bool guarded;
 	bool changed;
 	unsigned int misses;
 	unsigned int first;
@@ -119,10 +140,10 @@ struct umbra_fill {
  * What the host does not have at hand is left out. Nothing is sure to be there
  * before umbra_fill_flush().
  *
- * Context: mmu_lock held for write throughout.
+ * Context: mmu_lock held throughout, for write unless @shared.
  */
 void umbra_fill_init(struct umbra_fill *f, struct umbra_mmu_vcpu *vcpu,
-		     struct umbra_shadow_page *sp);
+		     struct umbra_shadow_page *sp, bool shared);
 void umbra_fill_add(struct umbra_fill *f, unsigned int index, const struct umbra_grant *grant);
 void __umbra_fill_flush(struct umbra_fill *f);
 
@@ -136,11 +157,20 @@ static inline void umbra_fill_flush(struct umbra_fill *f)
  * umbra_prefetch() - map more of a table than was asked for
  * @sp: table of 4 KiB leaves
  * @index: the entry that was just installed
+ * @shared: as in struct umbra_fill
  *
- * Takes what the guest's table (or large page) grants and the host has at hand.
- * Context: mmu_lock held for write.
+ * Takes what the guest's table (or large page) grants and the host has at hand. The
+ * first time that is all of a table, which is long: when @shared and somebody waits
+ * for mmu_lock, it ends early, and leaves umbra_prefetch_unfinished() behind.
+ *
+ * Return: whether there is something that is to be done with mmu_lock held for write.
  */
-void umbra_prefetch(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp,
-		    unsigned int index);
+bool umbra_prefetch(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp,
+		    unsigned int index, bool shared);
+
+static inline bool umbra_prefetch_unfinished(const struct umbra_shadow_page *sp)
+{
+	return !sp->role.direct && sp->scanned < TABLE_ENTRIES;
+}
 
 #endif /* _UMBRA_MMU_LEAF_H */

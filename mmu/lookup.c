@@ -27,7 +27,7 @@ static bool granted(const struct umbra_mmu_vcpu *vcpu, u32 rights, u32 access)
 static bool translate(const struct umbra_mmu_vcpu *vcpu, const struct umbra_shadow_page *sp,
 		      unsigned int index, u32 access, gfn_t *gfn)
 {
-	u64 entry = sp->entry ? sp->entry[index] : sp->role.access;
+	u64 entry = sp->entry ? READ_ONCE(sp->entry[index]) : sp->role.access;
 	bool dirty = sp->entry ? entry & SHADOW_ENTRY_DIRTY : !sp->role.clean;
 
 	if (!granted(vcpu, entry & WALK_ACC_ALL, access) || ((access & UMBRA_ACC_WRITE) && !dirty))
@@ -54,7 +54,8 @@ bool umbra_shadow_translate(struct umbra_mmu_vcpu *vcpu, u64 gva, u32 access, gp
 
 		if (umbra_role_has_table(sp->role))
 			table[n++] = sp->gfn;
-		spte = READ_ONCE(sp->spt[index]);
+		/* What it was made from is to be looked at after it. */
+		spte = smp_load_acquire(&sp->spt[index]);
 		if (!umbra_spte_present(fmt, spte) || umbra_spte_mmio(spte))
 			break;
 		if (level == 1)

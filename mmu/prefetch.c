@@ -10,6 +10,9 @@
  * Nothing is brought in for it. A run ends where the host lacks a page. What is
  * looked up under mmu_lock, while no invalidation is going on, cannot be taken
  * back before it is installed: an invalidation begins with mmu_lock for write.
+ *
+ * Faults do this with mmu_lock held for read and the page's lock, so that others may
+ * fill other tables meanwhile.
  */
 #include <linux/kvm.h>
 #include <linux/minmax.h>
@@ -28,13 +31,15 @@
 static const struct umbra_format *const fmt = &umbra_format_shadow;
 
 void umbra_fill_init(struct umbra_fill *f, struct umbra_mmu_vcpu *vcpu,
-		     struct umbra_shadow_page *sp)
+		     struct umbra_shadow_page *sp, bool shared)
 {
-	lockdep_assert_held_write(&vcpu->mmu->lock);
+	lockdep_assert_held(&vcpu->mmu->lock);
 	f->vcpu = vcpu;
 	f->sp = sp;
+	f->shared = shared;
 	f->fresh = false;
 	f->changed = false;
+	f->guarded = false;
 	f->misses = 0;
 	f->nr = 0;
 	/* A page that is being taken back must not be mapped again. */
@@ -46,18 +51,21 @@ static bool install(struct umbra_fill *f, unsigned int i, const struct umbra_hos
 		    u32 *dirty)
 {
 	struct umbra_target t = { .gfn = f->grant[i].gfn, .slot = f->slot, .hp = *hp };
+	u64 *sptep = &f->sp->spt[f->first + i];
+	bool done;
 	u64 spte;
 
-	if (f->vcpu->rmap_cache.nr <= RMAP_RESERVE ||
-	    umbra_rmap_count(umbra_slot_rmap(f->slot, t.gfn)) >= RMAP_MAX)
-		return false;
 	spte = umbra_leaf_make(f->sp, &f->grant[i], &t, umbra_target_writable(&t));
 	if (f->fresh)
 		spte &= ~fmt->accessed;
-	if (spte & fmt->write)
-		*dirty |= 1u << i;
-	umbra_leaf_set(f->vcpu, &f->sp->spt[f->first + i], spte, &f->grant[i], f->slot);
-	return true;
+	if (f->shared) {
+		done = umbra_leaf_fill(f->vcpu, sptep, spte, &f->grant[i], &t, RMAP_RESERVE);
+		f->guarded = !done && umbra_direct_guards(f->vcpu->mmu, f->grant[i].access, spte);
+	} else {
+		done = umbra_leaf_set(f->vcpu, sptep, spte, &f->grant[i], &t, RMAP_RESERVE);
+	}
+	*dirty |= (u32)t.dirty << i;
+	return done;
 }
 
 /*
@@ -152,19 +160,35 @@ static void prefetch_table(struct umbra_fill *f, unsigned int first, unsigned in
 	}
 }
 
-void umbra_prefetch(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp,
-		    unsigned int index)
+/* All of a table, a part at a time. */
+static void scan(struct umbra_fill *f)
 {
-	unsigned int nr = sp->role.direct ? DIRECT_GROUP : sp->scanned ? GROUP : TABLE_ENTRIES;
-	unsigned int first = index & ~(nr - 1), end = first + nr;
+	struct umbra_shadow_page *sp = f->sp;
+
+	while (umbra_prefetch_unfinished(sp) && !f->stopped) {
+		prefetch_table(f, sp->scanned, FILL_RUN);
+		umbra_fill_flush(f);
+		if (f->guarded)
+			return;
+		sp->scanned += FILL_RUN;
+		if (f->shared && rwlock_is_contended(&f->vcpu->mmu->lock))
+			return;
+	}
+	sp->scanned = TABLE_ENTRIES;
+}
+
+bool umbra_prefetch(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp,
+		    unsigned int index, bool shared)
+{
 	struct umbra_fill f UMBRA_SCRATCH;
 
-	umbra_fill_init(&f, vcpu, sp);
-	sp->scanned = true;
+	umbra_fill_init(&f, vcpu, sp, shared);
 	if (sp->role.direct)
-		prefetch_direct(&f, first, end);
+		prefetch_direct(&f, index & ~(DIRECT_GROUP - 1), (index | (DIRECT_GROUP - 1)) + 1);
+	else if (umbra_prefetch_unfinished(sp))
+		scan(&f);
 	else
-		for (; first < end && !f.stopped; first += FILL_RUN)
-			prefetch_table(&f, first, min_t(unsigned int, end - first, FILL_RUN));
+		prefetch_table(&f, index & ~(GROUP - 1), GROUP);
 	umbra_fill_flush(&f);
+	return f.guarded;
 }

@@ -70,6 +70,7 @@ struct umbra_shadow_page *umbra_shadow_get(struct umbra_mmu_vcpu *vcpu,
 		return sp;
 	}
 	sp = umbra_cache_pop(&vcpu->sp_cache);
+	spin_lock_init(&sp->lock);
 	sp->role = role;
 	sp->gfn = gfn;
 	sp->generation = mmu->shadow->generation;
@@ -99,8 +100,9 @@ void umbra_shadow_link(struct umbra_mmu_vcpu *vcpu, u64 *sptep, struct umbra_sha
 	sp->nr_present++;
 	if (umbra_shadow_is_loose(child))
 		umbra_unsync_linked(vcpu->mmu, sptep);
-	/* A PDPTE has no rights and no flags. */
-	WRITE_ONCE(*sptep, sp->role.registers ? table | PT_PRESENT : umbra_spte_link(fmt, table));
+	/* What the table holds comes first. A PDPTE has no rights and no flags. */
+	smp_store_release(sptep, sp->role.registers ? table | PT_PRESENT :
+						      umbra_spte_link(fmt, table));
 }
 
 struct umbra_memslot *umbra_shadow_slot(struct umbra_mmu *mmu, gfn_t gfn)
@@ -157,51 +159,6 @@ bool umbra_shadow_drop_all(struct umbra_mmu *mmu, struct umbra_rmap_head *head)
 		umbra_shadow_drop(mmu, sptep);
 		any = true;
 	}
-	return any;
-}
-
-static bool protect(struct umbra_mmu *mmu, u64 *sptep)
-{
-	struct umbra_shadow_page *sp = umbra_spte_page(sptep);
-	unsigned int index = umbra_spte_index(sptep);
-	u64 spte = READ_ONCE(*sptep);
-
-	if (!umbra_leaf_withholds(sp, index, spte) &&
-	    umbra_leaf_withholds(sp, index, spte & ~fmt->write))
-		umbra_direct_withhold(mmu, sp, index);
-	return umbra_spte_clear(sptep, fmt->write, fmt->write | PT_DIRTY);
-}
-
-bool umbra_shadow_write_protect(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn)
-{
-	struct umbra_rmap_iter it;
-	bool any = false;
-	u64 *sptep;
-
-	lockdep_assert_held_write(&mmu->lock);
-	if (!slot->rmap)
-		return false;
-	umbra_rmap_for_each(sptep, &it, umbra_slot_rmap(slot, gfn))
-		any |= protect(mmu, sptep);
-	any |= umbra_large_drop(mmu, slot, gfn, gfn + 1);
-	if (any)
-		umbra_tlb_debt(mmu);
-	return any;
-}
-
-bool umbra_shadow_age(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn, bool clear)
-{
-	struct umbra_rmap_iter it;
-	bool any = false;
-	u64 *sptep;
-
-	lockdep_assert_held_write(&mmu->lock);
-	if (!slot->rmap)
-		return false;
-	umbra_rmap_for_each(sptep, &it, umbra_slot_rmap(slot, gfn))
-		any |= umbra_spte_clear(sptep, fmt->accessed, clear ? fmt->accessed : 0);
-	umbra_rmap_for_each(sptep, &it, &umbra_slot_large(slot, gfn)->rmap)
-		any |= umbra_spte_clear(sptep, fmt->accessed, clear ? fmt->accessed : 0);
 	return any;
 }
 
@@ -311,6 +268,7 @@ struct umbra_shadow *umbra_shadow_create(void)
 		INIT_LIST_HEAD(&shadow->active);
 		INIT_LIST_HEAD(&shadow->withholders);
 		shadow->hash_factor = get_random_u64() | 1;
+		spin_lock_init(&shadow->withheld_lock);
 	}
 	return shadow;
 }

@@ -8,13 +8,13 @@
  * What a table shadows is write-tracked from before its first entry is
  * derived until it is zapped. The rule that keeps entries true:
  *
- *	an entry of a non-direct page is installed only under mmu_lock held for
- *	write, after the guest entry was read again under the same hold, while
- *	the guest table was already tracked and the debt of protecting it paid.
+ *	an entry of a non-direct page is installed only under mmu_lock, after the
+ *	guest entry was read again under the same hold, while the guest table was
+ *	already tracked and the debt of protecting it paid.
  *
  * So a write either was made before that read, and is seen by it, or faults, and
  * then umbra_mmu_guest_write() drops the entry and writes under one hold of
- * mmu_lock. An entry that is present therefore agrees with the guest's, and what
+ * mmu_lock for write. An entry that is present therefore agrees with the guest's, and what
  * a walk read without the lock need not be checked again where the shadow has it.
  *
  * A page of level 1 may be left behind by its guest table (unsync): the table is
@@ -24,7 +24,10 @@
  * ways down to such a page are marked; what makes newer values visible follows
  * the marks (sync.h). A single entry may be brought up to date meanwhile.
  *
- * All of it is guarded by mmu_lock held for write.
+ * All of it is guarded by mmu_lock held for write. With mmu_lock held for read, and the
+ * lock of a page of level 1, leaves of that page may be added, or gain rights: most
+ * faults do no more (shadow_fault.c), and those in different tables do not wait for
+ * each other. See Documentation/locking.rst.
  */
 #ifndef _UMBRA_MMU_SHADOW_H
 #define _UMBRA_MMU_SHADOW_H
@@ -98,6 +101,9 @@ static inline bool umbra_role_has_table(union umbra_role role)
  * @hash_link: in umbra_shadow.hash, by gfn; off when invalid
  * @link: in umbra_shadow.active, most recently used first, or in a list of
  *	zapped pages
+ * @lock: of those who change the page with mmu_lock held for read: they add leaves
+ *	of level 1, with all that goes with that: @spt, @entry, @nr_present, @scanned,
+ *	@withheld, @user and @holes
  * @role: see there
  * @gfn: frame of the guest table; of the first mapped page when direct
  * @spt: the table
@@ -112,7 +118,7 @@ static inline bool umbra_role_has_table(union umbra_role role)
  * @writes: writes by the guest to its table since it was last seen to be used
  * @stored: level 1: the entry that the last of them was for
  * @has_mmio: entries of @spt are or were for MMIO
- * @scanned: umbra_prefetch() has looked at the whole guest table
+ * @scanned: how many entries of the guest table umbra_prefetch() has looked at
  * @withheld: leaves that refuse what the guest grants to users, see direct.h
  * @withheld_at: the entry that was the last to become one of them
  * @withheld_link: in umbra_shadow.withholders while there are any
@@ -128,6 +134,7 @@ static inline bool umbra_role_has_table(union umbra_role role)
 struct umbra_shadow_page {
 	struct hlist_node hash_link;
 	struct list_head link;
+	spinlock_t lock;
 	union umbra_role role;
 	gfn_t gfn;
 	u64 *spt;
@@ -141,8 +148,8 @@ struct umbra_shadow_page {
 	unsigned int withheld;
 	unsigned int withheld_at;
 	struct list_head withheld_link;
+	u16 scanned;
 	bool has_mmio;
-	bool scanned;
 	bool user;
 	bool holes;
 	bool unsync;
@@ -169,9 +176,12 @@ static inline bool umbra_shadow_is_loose(const struct umbra_shadow_page *sp)
  * @nr_pages: pages in use, including invalid roots
  * @limit: pages allowed before the oldest are zapped; 0 before it is first needed
  * @turn: counts when pages are let go, and when they are brought back
+ * @withheld_lock: guards @withholding, @withholders and their links with mmu_lock held
+ *	for read
  * @withholding: sum of their @withheld
  * @withholders: pages that have such leaves
  * @hash_factor: odd, and not known to guests, which choose the gfns
+ * @direct_user: some vCPU may have UMBRA_DIRECT_USER; then there are none
  * @hash: buckets by gfn
  */
 struct umbra_shadow {
@@ -180,9 +190,11 @@ struct umbra_shadow {
 	unsigned long nr_pages;
 	unsigned long limit;
 	unsigned int turn;
+	spinlock_t withheld_lock;
 	unsigned long withholding;
 	struct list_head withholders;
 	u64 hash_factor;
+	bool direct_user;
 	struct hlist_head hash[1 << SHADOW_HASH_BITS];
 };
 
@@ -209,10 +221,17 @@ static inline struct umbra_shadow_page *umbra_spte_child(u64 spte)
 
 /* sp->entry: the frame above the dirty flag above the three bits of rights. */
 #define SHADOW_ENTRY_DIRTY	BIT_ULL(3)
+#define SHADOW_ENTRY_ACCESS	GENMASK_ULL(2, 0)
 
 static inline u64 umbra_shadow_entry(gfn_t gfn, u32 access, bool dirty)
 {
 	return gfn << 4 | (dirty ? SHADOW_ENTRY_DIRTY : 0) | access;
+}
+
+/* WALK_ACC_* that the guest grants where a leaf stands at @index. */
+static inline u32 umbra_shadow_access(const struct umbra_shadow_page *sp, unsigned int index)
+{
+	return sp->entry ? READ_ONCE(sp->entry[index]) & SHADOW_ENTRY_ACCESS : sp->role.access;
 }
 
 /* The frame that the leaf at @index maps, or would map. */
@@ -220,7 +239,7 @@ static inline gfn_t umbra_shadow_leaf_gfn(const struct umbra_shadow_page *sp, un
 {
 	if (sp->role.direct)
 		return sp->gfn + ((gfn_t)index << (9 * (sp->role.level - 1)));
-	return sp->entry[index] >> 4;
+	return READ_ONCE(sp->entry[index]) >> 4;
 }
 
 /**
@@ -288,6 +307,10 @@ bool umbra_shadow_drop_all(struct umbra_mmu *mmu, struct umbra_rmap_head *head);
 
 /* Work on all leaves that map @gfn. Return: whether one was affected. */
 bool umbra_shadow_write_protect(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn);
+
+/* The same for up to BITS_PER_LONG frames of @slot from @gfn on, a bit of @word for each. */
+bool umbra_shadow_protect_word(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn,
+			       unsigned long word);
 bool umbra_shadow_age(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn, bool clear);
 
 /**

@@ -18,6 +18,17 @@
  * followed through the shadow; what is missing is built, each entry after a
  * second look at the guest's (see shadow.h). A walk that turns out to be old is
  * simply dropped: the guest faults again.
+ *
+ *	FILL	mmu_lock for read, and the lock of the last page: add a leaf, or
+ *		rights to one
+ *	BUILD	mmu_lock for write: the pages above, then FILL
+ *	MORE	as FILL, after it: go on with the rest of the guest's table
+ *	REST	the same, with mmu_lock for write
+ *	ALONE	mmu_lock for write: all that is left, such as putting one leaf in
+ *		place of another
+ *
+ * Most faults need FILL only, and vCPUs that fault in different tables do not wait
+ * for each other.
  */
 #include <linux/kvm.h>
 #include <umbra/hostmem.h>
@@ -36,6 +47,21 @@
 #include "walk.h"
 
 static const struct umbra_format *const fmt = &umbra_format_shadow;
+
+/* How a fault may go about it. */
+enum how { FILL, BUILD, MORE, REST, ALONE };
+
+/* What it takes instead, besides enum umbra_fault_result. */
+#define NEEDS_BUILD	(UMBRA_FAULT_GUEST + 1)
+#define NEEDS_FILL	(UMBRA_FAULT_GUEST + 2)
+#define NEEDS_ALONE	(UMBRA_FAULT_GUEST + 3)
+#define NEEDS_MORE	(UMBRA_FAULT_GUEST + 4)
+#define NEEDS_REST	(UMBRA_FAULT_GUEST + 5)
+
+static bool is_shared(enum how how)
+{
+	return how == FILL || how == MORE;
+}
 
 /* Is the guest's entry, if it is from one, still what the walk has read? */
 static bool gpte_unchanged(struct umbra_mmu *mmu, const struct umbra_walk *walk,
@@ -88,28 +114,48 @@ static struct umbra_shadow_page *link_child(struct umbra_mmu_vcpu *vcpu,
 	return child;
 }
 
-/* The page below @sptep on the walk's path; NULL when the walk is old. */
+/*
+ * The page below @sptep on the walk's path; NULL when the walk is old, or there is
+ * none to FILL.
+ */
 static struct umbra_shadow_page *descend(struct umbra_mmu_vcpu *vcpu,
-					 const struct umbra_walk *walk, u64 *sptep)
+					 const struct umbra_walk *walk, u64 *sptep, enum how how)
 {
 	union umbra_role role = umbra_spte_page(sptep)->role;
 	gfn_t gfn = child_of(walk, &role);
+	u64 spte = READ_ONCE(*sptep);
 
-	if (umbra_spte_present(fmt, *sptep)) {
+	if (umbra_spte_present(fmt, spte)) {
 		struct umbra_shadow_page *child = NULL;
 
-		if (!umbra_spte_leaf(*sptep))
-			child = umbra_spte_page(umbra_table_va(*sptep));
+		if (!umbra_spte_leaf(spte))
+			child = umbra_spte_child(spte);
 		if (child && child->gfn == gfn && child->role.word == role.word)
 			return child;
-		/* The walk is old, or a large page has become dirty, or must be small. */
-		umbra_shadow_drop(vcpu->mmu, sptep);
 	}
+	if (is_shared(how))
+		return NULL;
+	/* The walk is old, or a large page has become dirty, or must be small. */
+	if (umbra_spte_present(fmt, spte))
+		umbra_shadow_drop(vcpu->mmu, sptep);
 	return link_child(vcpu, walk, sptep, gfn, role);
 }
 
-static int map_leaf(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
-		    const struct umbra_walk *walk, struct umbra_target *t, u64 *sptep)
+/* Neighbours of the leaf at @sptep, which has been installed. */
+static int map_neighbours(struct umbra_mmu_vcpu *vcpu, u64 *sptep, enum how how)
+{
+	struct umbra_shadow_page *sp = umbra_spte_page(sptep);
+
+	if (sp->role.level > 1)
+		return UMBRA_FAULT_FIXED;
+	if (umbra_prefetch(vcpu, sp, umbra_spte_index(sptep), is_shared(how)))
+		return NEEDS_REST;
+	return umbra_prefetch_unfinished(sp) ? NEEDS_MORE : UMBRA_FAULT_FIXED;
+}
+
+static int install_leaf(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
+			const struct umbra_walk *walk, struct umbra_target *t, u64 *sptep,
+			enum how how)
 {
 	const struct umbra_grant grant = {
 		.gfn = umbra_level_base(t->gfn, t->level), .access = walk->pte_access,
@@ -122,20 +168,44 @@ static int map_leaf(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 	if (!gpte_unchanged(vcpu->mmu, walk, sp->role))
 		return UMBRA_FAULT_RETRY;
 	/* An older entry may allow it and yet be refused: SMEP, SMAP. */
-	if (umbra_leaf_maps(sptep, &grant, pfn) && umbra_leaf_allows(*sptep, fault->access))
+	if (umbra_leaf_maps(sptep, &grant, pfn) &&
+	    umbra_leaf_allows(READ_ONCE(*sptep), fault->access))
 		return UMBRA_FAULT_SPURIOUS;
 	spte = umbra_leaf_make(sp, &grant, t, umbra_target_writable(t));
-	if (spte & fmt->write)
-		umbra_target_set_dirty(vcpu, t);
-	umbra_leaf_set(vcpu, sptep, spte, &grant, t->slot);
-	if (umbra_leaf_allows(spte, fault->access)) {
-		if (sp->role.level == 1)
-			umbra_prefetch(vcpu, sp, umbra_spte_index(sptep));
-		return UMBRA_FAULT_FIXED;
-	}
+	if (how == ALONE)
+		WARN_ON_ONCE(!umbra_leaf_set(vcpu, sptep, spte, &grant, t, 0));
+	else if (!umbra_leaf_fill(vcpu, sptep, spte, &grant, t, 0))
+		return NEEDS_ALONE;
+	if (umbra_leaf_allows(spte, fault->access))
+		return map_neighbours(vcpu, sptep, how);
 	/* The frame has become a guest table since umbra_target_get(). */
 	fault->tracked = true;
 	return UMBRA_FAULT_EMULATE;
+}
+
+static int map_leaf(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
+		    const struct umbra_walk *walk, struct umbra_target *t, u64 *sptep,
+		    enum how how)
+{
+	struct umbra_shadow_page *sp = umbra_spte_page(sptep);
+	int result;
+
+	if (how == BUILD)
+		return NEEDS_FILL;
+	if (how == ALONE)
+		return install_leaf(vcpu, fault, walk, t, sptep, how);
+	if (how == REST)
+		return map_neighbours(vcpu, sptep, how);
+	spin_lock(&sp->lock);
+	if (how == FILL)
+		result = install_leaf(vcpu, fault, walk, t, sptep, how);
+	else if (umbra_prefetch_unfinished(sp))
+		result = map_neighbours(vcpu, sptep, how);
+	else
+		/* Another vCPU has done it. */
+		result = UMBRA_FAULT_FIXED;
+	spin_unlock(&sp->lock);
+	return result;
 }
 
 /* Keep that the frame has no memory, for the next access. */
@@ -155,8 +225,8 @@ static int map_mmio(struct umbra_mmu_vcpu *vcpu, const struct umbra_walk *walk, 
 	if (umbra_spte_present(fmt, *sptep))
 		umbra_shadow_drop(vcpu->mmu, sptep);
 	if (sp->entry)
-		sp->entry[umbra_spte_index(sptep)] =
-			umbra_shadow_entry(walk->gfn, walk->pte_access, walk->dirty);
+		WRITE_ONCE(sp->entry[umbra_spte_index(sptep)],
+			   umbra_shadow_entry(walk->gfn, walk->pte_access, walk->dirty));
 	umbra_sync_fills(vcpu->mmu, sp);
 	sp->has_mmio = true;
 	WRITE_ONCE(*sptep, umbra_mmio_spte(gen, rights));
@@ -184,9 +254,9 @@ static bool must_be_small(const struct umbra_mmu *mmu, const struct umbra_walk *
 	       (mmu->nx_huge && (walk->pte_access & WALK_ACC_EXEC));
 }
 
-/* Context: mmu_lock held for write; the target is not stale. */
+/* Context: mmu_lock held as @how says; the target is not stale. */
 static int map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
-	       const struct umbra_walk *walk, struct umbra_target *t)
+	       const struct umbra_walk *walk, struct umbra_target *t, enum how how)
 {
 	struct umbra_shadow_page *sp = vcpu->shadow_root;
 	u64 *sptep;
@@ -196,21 +266,68 @@ static int map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 		vcpu->root = INVALID_PAGE;
 		return UMBRA_FAULT_RETRY;
 	}
-	umbra_shadow_make_room(vcpu->mmu);
+	if (!is_shared(how))
+		umbra_shadow_make_room(vcpu->mmu);
 	for (;;) {
-		sp->writes = 0;
+		if (READ_ONCE(sp->writes))
+			WRITE_ONCE(sp->writes, 0);
 		sptep = &sp->spt[umbra_table_index(walk->gva >> UMBRA_PAGE_SHIFT, sp->role.level)];
 		if (sp->role.level == LARGE_LEVEL && t->level == LARGE_LEVEL &&
 		    must_be_small(vcpu->mmu, walk, t))
 			t->level = 1;
 		if (sp->role.level == t->level)
 			break;
-		sp = descend(vcpu, walk, sptep);
+		sp = descend(vcpu, walk, sptep, how);
 		if (!sp)
-			return UMBRA_FAULT_RETRY;
+			return is_shared(how) ? NEEDS_BUILD : UMBRA_FAULT_RETRY;
 	}
-	return t->slot ? map_leaf(vcpu, fault, walk, t, sptep) :
+	return t->slot ? map_leaf(vcpu, fault, walk, t, sptep, how) :
 			 map_mmio(vcpu, walk, sptep, t->mmio_gen);
+}
+
+/* The same unless the target is stale. Takes the lock. */
+static int map_locked(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
+		      const struct umbra_walk *walk, struct umbra_target *t, enum how how)
+{
+	struct umbra_mmu *mmu = vcpu->mmu;
+	int result = UMBRA_FAULT_RETRY;
+
+	if (is_shared(how))
+		read_lock(&mmu->lock);
+	else
+		write_lock(&mmu->lock);
+	if (!umbra_target_range_stale(mmu, t, umbra_level_base(t->gfn, t->level),
+				      umbra_level_frames(t->level)))
+		result = map(vcpu, fault, walk, t, how);
+	if (is_shared(how))
+		read_unlock(&mmu->lock);
+	else
+		write_unlock(&mmu->lock);
+	return result;
+}
+
+/* Large leaves are few. */
+static int map_target(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
+		      const struct umbra_walk *walk, struct umbra_target *t)
+{
+	int result = t->level > 1 ? NEEDS_ALONE : map_locked(vcpu, fault, walk, t, FILL);
+
+	if (result == NEEDS_BUILD) {
+		result = map_locked(vcpu, fault, walk, t, BUILD);
+		if (result == NEEDS_FILL)
+			result = map_locked(vcpu, fault, walk, t, FILL);
+	}
+	/* What was built may have gone again. */
+	if (result == NEEDS_ALONE || result == NEEDS_BUILD)
+		return map_locked(vcpu, fault, walk, t, ALONE);
+	if (result != NEEDS_MORE && result != NEEDS_REST)
+		return result;
+	while (result == NEEDS_MORE)
+		result = map_locked(vcpu, fault, walk, t, MORE);
+	if (result == NEEDS_REST)
+		map_locked(vcpu, fault, walk, t, REST);
+	/* Whatever has become of the neighbours. */
+	return UMBRA_FAULT_FIXED;
 }
 
 static void cache_mmio(struct umbra_mmu_vcpu *vcpu, const struct umbra_walk *walk,
@@ -221,7 +338,7 @@ static void cache_mmio(struct umbra_mmu_vcpu *vcpu, const struct umbra_walk *wal
 		return;
 	t->level = 1;
 	write_lock(&vcpu->mmu->lock);
-	map(vcpu, NULL, walk, t);
+	map(vcpu, NULL, walk, t, ALONE);
 	write_unlock(&vcpu->mmu->lock);
 }
 
@@ -254,11 +371,10 @@ static bool is_table(struct umbra_mmu_vcpu *vcpu, gfn_t gfn)
 static int shadow_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 			const struct umbra_walk *walk)
 {
-	struct umbra_mmu *mmu = vcpu->mmu;
 	struct umbra_target t = {
 		.gfn = walk->gfn,
 		.write = fault->access & UMBRA_ACC_WRITE,
-		.mmio_gen = umbra_mmio_gen(mmu),
+		.mmio_gen = umbra_mmio_gen(vcpu->mmu),
 	};
 	int result;
 
@@ -275,13 +391,7 @@ static int shadow_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 	if (result)
 		return result;
 	t.level = choose_level(walk, &t);
-	write_lock(&mmu->lock);
-	if (umbra_target_range_stale(mmu, &t, umbra_level_base(t.gfn, t.level),
-				     umbra_level_frames(t.level)))
-		result = UMBRA_FAULT_RETRY;
-	else
-		result = map(vcpu, fault, walk, &t);
-	write_unlock(&mmu->lock);
+	result = map_target(vcpu, fault, walk, &t);
 	umbra_target_put(&t);
 	return result;
 }

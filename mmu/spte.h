@@ -215,6 +215,12 @@ static inline u64 umbra_spte_resumed(u64 spte)
 	return (spte | PT_PRESENT) & ~umbra_format_shadow.absent;
 }
 
+/* End of umbra_spte_suspend(). No CPU sets flags in a suspended entry. */
+static inline void umbra_spte_resume(u64 *sptep)
+{
+	smp_store_release(sptep, umbra_spte_resumed(READ_ONCE(*sptep)));
+}
+
 #define EPT_BITS	(EPT_READ | EPT_WRITE | EPT_EXEC | EPT_MEMTYPE_WB | EPT_IGNORE_PAT | \
 			 EPT_LARGE | EPT_ACCESSED | EPT_DIRTY)
 #define PT_BITS		(PT_PRESENT | PT_WRITE | PT_USER | PT_UNCACHED | PT_ACCESSED | \

@@ -250,7 +250,7 @@ static void settle_leaves(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page 
 	unsigned int i;
 	u64 gpte;
 
-	umbra_fill_init(&f, vcpu, sp);
+	umbra_fill_init(&f, vcpu, sp, false);
 	f.fresh = true;
 	for (i = range->first; i <= range->last; i++) {
 		if (changed && same_format(vcpu, sp) && read_entry(vcpu->mmu, sp, s, i, &gpte))
@@ -260,7 +260,7 @@ static void settle_leaves(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page 
 		else if (changed)
 			umbra_shadow_drop(vcpu->mmu, &sp->spt[i]);
 		else
-			WRITE_ONCE(sp->spt[i], umbra_spte_resumed(READ_ONCE(sp->spt[i])));
+			umbra_spte_resume(&sp->spt[i]);
 	}
 	umbra_fill_flush(&f);
 }
@@ -278,7 +278,7 @@ static void settle_links(struct umbra_mmu *mmu, struct umbra_shadow_page *sp,
 		if (changed)
 			drop_entry(mmu, sp, i, orphans);
 		else
-			WRITE_ONCE(sp->spt[i], umbra_spte_resumed(READ_ONCE(sp->spt[i])));
+			umbra_spte_resume(&sp->spt[i]);
 	}
 }
 

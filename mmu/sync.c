@@ -130,7 +130,7 @@ static bool sync_page(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp)
 	struct umbra_fill f UMBRA_SCRATCH;
 	unsigned int first;
 
-	umbra_fill_init(&f, vcpu, sp);
+	umbra_fill_init(&f, vcpu, sp, false);
 	for (first = 0; first < TABLE_ENTRIES; first += FILL_RUN)
 		if (any_present(sp, first, FILL_RUN))
 			sync_entries(&f, first, FILL_RUN);
@@ -218,7 +218,7 @@ static void sync_gva(struct umbra_mmu_vcpu *vcpu, u64 gva, bool fresh)
 
 	if (!sptep)
 		return;
-	umbra_fill_init(&f, vcpu, umbra_spte_page(sptep));
+	umbra_fill_init(&f, vcpu, umbra_spte_page(sptep), false);
 	f.fresh = fresh;
 	sync_entries(&f, umbra_spte_index(sptep), 1);
 }

@@ -22,7 +22,10 @@ bool umbra_unsync(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn);
 /* The first entry of an unsync page is about to be there: it has to be found again. */
 void umbra_unsync_wake(struct umbra_mmu *mmu, struct umbra_shadow_page *sp);
 
-/* A leaf is about to be there: count it. Context: mmu_lock held for write. */
+/*
+ * A leaf is about to be there: count it. Context: mmu_lock held for write; or for read
+ * and the page's lock, for a page that is in sync or has leaves.
+ */
 static inline void umbra_sync_fills(struct umbra_mmu *mmu, struct umbra_shadow_page *sp)
 {
 	if (!sp->nr_present++ && sp->unsync)

@@ -38,8 +38,8 @@ struct umbra_memslot_node {
  * @id: slot number of user space (address space 0 only)
  * @dirty_bitmap: one bit per page when KVM_MEM_LOG_DIRTY_PAGES is set and the
  *        VM has no dirty rings
- * @rmap: per page, the sptes of the shadow family that map it (guarded by
- *        mmu_lock for write); NULL until the VM first shadows a table
+ * @rmap: per page, the sptes of the shadow family that map it (mmu/rmap.h); NULL
+ *        until the VM first shadows a table
  * @track: per page, how many shadow pages ask for write protection (mmu_lock
  *         for write to change); NULL together with @rmap
  * @large: per aligned 2 MiB, see mmu/large.h; NULL together with @rmap

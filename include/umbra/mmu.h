@@ -152,8 +152,9 @@ struct umbra_cpu_ops {
 
 /**
  * struct umbra_mmu - one VM's page tables of both families
- * @lock: mmu_lock; held for read by EPT faults, for write by everything that
- *	changes the shadow family or removes rights
+ * @lock: mmu_lock; held for read by EPT faults and by those that add leaves to
+ *	shadow pages, for write by everything else that changes the shadow family,
+ *	and by what removes rights
  * @srcu: guards @memslots
  * @memslots: current set
  * @policy: fixed before the first vCPU is created

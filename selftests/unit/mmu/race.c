@@ -9,6 +9,7 @@
  *	no write is missing from the dirty log
  *	what a guest has put into its page table and invalidated is what it gets
  *	the auditor agrees in the end
+ *	reverse maps have all members that several threads have added
  *
  *	race [--steps N] [--seed S]
  *
@@ -25,19 +26,26 @@
 #include <stdlib.h>
 #include <tap.h>
 #include <unistd.h>
+#include "../../../mmu/rmap.h"
 #include "../../../mmu/spte.h"
+#include "../../../mmu/table.h"
 #include "race.h"
 #include "shim.h"
 
 /* Frames that the EPT guests use, and pages of the shadow guests. */
 #define NR_TLB		2048
 
-/* Guest tables, of the first slot: a root, two more, and the last level. */
+/*
+ * Guest tables, of the first slot: a root, two more, and two of the last level, so
+ * that CPUs meet in one page, and in the rmaps of frames that two pages map.
+ */
 #define ROOT_GFN	1
 #define PT_GFN		4
+#define NR_PTS		2u
 #define PTE		0x67ull
-#define SELF		511		/* entry of the last level that maps itself */
-#define OWN_ENTRIES	48		/* entries of each CPU's own */
+#define SELF		511		/* entry of the last level that maps its table */
+#define OWN_ENTRIES	48		/* entries of each CPU's own, in both tables */
+#define POPULAR		4		/* frames that have many aliases */
 
 struct translation {
 	bool valid, w, dirty;
@@ -282,31 +290,52 @@ static void ept_step(struct racer *r)
 	access_frame(r, random_frame(), chance(50), data);
 }
 
-/* Where the linear page of an entry is: entry k of the last level, behind it. */
-static u64 linear_frame(unsigned int entry)
+/* The linear page that entry @index of a table of the last level maps. */
+static u64 linear_frame(unsigned int table, unsigned int index)
 {
-	return entry;
+	return table * 512 + index;
 }
 
-static unsigned int own_entry(const struct racer *r, unsigned int i)
+static unsigned int own_index(const struct racer *r, unsigned int i)
 {
 	return r->nr * OWN_ENTRIES + i;
+}
+
+/* The CPUs' own entries are in both tables in turn. */
+static u64 own_frame(const struct racer *r, unsigned int i)
+{
+	return linear_frame(i % NR_PTS, own_index(r, i));
+}
+
+static gfn_t random_target(void)
+{
+	if (chance(40))
+		return LARGE_GFN + rnd(POPULAR);
+	return chance(10) ? PASSING_GFN + rnd(32) : LARGE_GFN + rnd(512);
+}
+
+static int target_page(gfn_t gfn)
+{
+	const struct race_slot *slot = &race_slot[gfn < PASSING_GFN ? SLOT_LARGE : SLOT_PASSING];
+
+	return slot->first_page + gfn - slot->base;
 }
 
 /* An edit as the guest's own write through the table's mapping, or emulated. */
 static void edit(struct racer *r, unsigned int i)
 {
-	gfn_t target = LARGE_GFN + rnd(512);
-	const u64 data[] = { own_entry(r, i), target << 12 | PTE };
+	gfn_t target = random_target();
+	const u64 data[] = { own_index(r, i), target << 12 | PTE };
 
 	if (chance(60)) {
-		access_frame(r, linear_frame(SELF), true, data);
+		access_frame(r, linear_frame(i % NR_PTS, SELF), true, data);
 	} else {
 		int idx;
 
 		leave(r);
 		idx = srcu_read_lock(&race_mmu.srcu);
-		if (umbra_mmu_guest_write(&r->v, (PT_GFN << 12) + 8 * data[0], &data[1], 8))
+		if (umbra_mmu_guest_write(&r->v, ((PT_GFN + i % NR_PTS) << 12) + 8 * data[0],
+					  &data[1], 8))
 			broken("a table cannot be written");
 		srcu_read_unlock(&race_mmu.srcu, idx);
 	}
@@ -319,8 +348,8 @@ static void invalidate(struct racer *r, unsigned int i)
 
 	leave(r);
 	if (chance(70)) {
-		umbra_mmu_invlpg(&r->v, linear_frame(own_entry(r, i)) << 12);
-		r->tlb[linear_frame(own_entry(r, i)) % NR_TLB].valid = false;
+		umbra_mmu_invlpg(&r->v, own_frame(r, i) << 12);
+		r->tlb[own_frame(r, i) % NR_TLB].valid = false;
 	} else if (chance(50)) {
 		umbra_mmu_set_cr3(&r->v, false);
 	} else {
@@ -339,9 +368,9 @@ static void shadow_step(struct racer *r)
 		edit(r, i);
 		invalidate(r, i);
 	}
-	page = access_frame(r, linear_frame(own_entry(r, i)), chance(40), data);
-	if (page >= 0 && page != (int)r->target[i] - LARGE_GFN)
-		broken("entry %u leads to page %d, not to frame %llx", own_entry(r, i), page,
+	page = access_frame(r, own_frame(r, i), chance(40), data);
+	if (page >= 0 && page != target_page(r->target[i]))
+		broken("linear page %llx is page %d, not frame %llx", own_frame(r, i), page,
 		       r->target[i]);
 }
 
@@ -381,11 +410,14 @@ static void make_tables(void)
 
 	for (gfn_t gfn = ROOT_GFN; gfn < PT_GFN; gfn++)
 		ram[first + gfn][0] = (gfn + 1) << 12 | PTE;
-	ram[first + PT_GFN][SELF] = PT_GFN << 12 | PTE;
+	for (unsigned int t = 0; t < NR_PTS; t++) {
+		ram[first + PT_GFN - 1][t] = (u64)(PT_GFN + t) << 12 | PTE;
+		ram[first + PT_GFN + t][SELF] = (u64)(PT_GFN + t) << 12 | PTE;
+	}
 	for (int i = 0; i < NR_RACERS; i++) {
 		for (unsigned int k = 0; k < OWN_ENTRIES; k++) {
 			racer[i].target[k] = LARGE_GFN + k;
-			ram[first + PT_GFN][own_entry(&racer[i], k)] =
+			ram[first + PT_GFN + k % NR_PTS][own_index(&racer[i], k)] =
 				racer[i].target[k] << 12 | PTE;
 		}
 	}
@@ -453,6 +485,58 @@ static void scene(const char *name, bool paging_0, bool paging_1, bool ad)
 	ok(!shim_pages && !shim_objects, "%s: nothing is wrong, nothing is leaked", name);
 }
 
+/* ---- reverse maps, that several threads add to ---- */
+
+#define NR_SETS		4
+#define NR_MEMBERS	400	/* of each thread in each set */
+
+static struct umbra_rmap_head set[NR_SETS];
+static u64 member[NR_RACERS][NR_SETS][NR_MEMBERS];
+
+static void *add_members(void *arg)
+{
+	struct racer *r = arg;
+
+	for (unsigned int i = 0; i < NR_MEMBERS; i++) {
+		for (unsigned int s = 0; s < NR_SETS; s++) {
+			if (umbra_cache_topup(&r->v, UMBRA_FAMILY_SHADOW))
+				broken("no memory");
+			read_lock(&race_mmu.lock);
+			if (!umbra_rmap_add(&r->v, &set[s], &member[r->nr][s][i], 0))
+				broken("a member cannot be added");
+			read_unlock(&race_mmu.lock);
+		}
+		if (i % 8 == 0)
+			sched_yield();
+	}
+	return NULL;
+}
+
+static void scene_rmap(void)
+{
+	pthread_t thread[NR_RACERS];
+	bool good = true;
+
+	memset(racer, 0, sizeof(racer));
+	host_start(UMBRA_POLICY_SHADOW, true);
+	for (int i = 0; i < NR_RACERS; i++) {
+		racer[i].nr = i;
+		racer[i].v.mmu = &race_mmu;
+		pthread_create(&thread[i], NULL, add_members, &racer[i]);
+	}
+	for (int i = 0; i < NR_RACERS; i++) {
+		pthread_join(thread[i], NULL);
+		umbra_cache_drain(&racer[i].v);
+	}
+	for (unsigned int s = 0; s < NR_SETS; s++) {
+		good &= umbra_rmap_valid(&set[s]);
+		good &= umbra_rmap_count(&set[s]) == NR_RACERS * NR_MEMBERS;
+		umbra_rmap_clear(&set[s]);
+	}
+	host_stop();
+	ok(good && !shim_pages && !shim_objects, "members are added by two threads");
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -470,6 +554,9 @@ int main(int argc, char **argv)
 		else
 			exit(2);
 	}
+	/* What the shim does at the first allocation has to come before all threads. */
+	free_page(__get_free_page(GFP_KERNEL));
+	scene_rmap();
 	scene("EPT", false, false, true);
 	scene("EPT without A/D flags", false, false, false);
 	scene("shadow pages", true, true, true);

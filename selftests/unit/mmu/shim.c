@@ -103,7 +103,8 @@ static void __attribute__((constructor)) arena_init(void)
 {
 	size_t size = (size_t)ARENA_PAGES << PAGE_SHIFT;
 
-	arena = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	/* Reverse maps are in the order of addresses: the same seed, the same order. */
+	arena = mmap((void *)0x7e9000000000, size, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (arena == MAP_FAILED)
 		abort();

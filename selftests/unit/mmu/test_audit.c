@@ -105,7 +105,7 @@ static void populate(void)
 	set_entry(6, 1, 6 << 12 | PTE);
 	set_entry(6, 2, 21 << 12 | (PTE & ~2ull));
 	if (!works(0, UMBRA_ACC_WRITE) || !works(0x200000, 0) || !works(0x600000, 0) ||
-	    !works(0x400000, 0) || !works(0x401000, UMBRA_ACC_WRITE) ||
+	    !works(0x400000, 0) || !works(0x401000, 0) || !works(0x401000, UMBRA_ACC_WRITE) ||
 	    !works(20 << 12, 0) || mmu->stat.mmu_unsync != 1)
 		violation("the scene is not set");
 	finds(NULL);

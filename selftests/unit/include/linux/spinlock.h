@@ -148,6 +148,14 @@ static inline int cond_resched_rwlock_write(rwlock_t *l)
 
 #endif
 
+/* Now and then, whether somebody waits or not: who asks has to cope with either. */
+static inline bool rwlock_is_contended(rwlock_t *l)
+{
+	static UNIT_PER_THREAD unsigned int asked;
+
+	return ++asked % 4 == 0;
+}
+
 #define rwlock_needbreak(l)		0
 #define spin_needbreak(l)		0
 #define DEFINE_SPINLOCK(name)		spinlock_t name
