@@ -65,11 +65,13 @@ void umbra_mmu_log_gpas(struct umbra_mmu_vcpu *vcpu, const u64 *gpa, unsigned in
 /* Context: mmu_lock held for write; given up now and then. */
 static void protect_shadow(struct umbra_mmu *mmu, struct umbra_memslot *slot)
 {
-	gfn_t gfn = slot->base_gfn, end = gfn + slot->npages;
+	unsigned long i;
 
-	for (; slot->rmap && gfn < end; gfn++) {
-		umbra_shadow_write_protect(mmu, slot, gfn);
-		if (gfn % CHUNK == 0)
+	for (i = 0; slot->rmap && i < slot->npages; i += BITS_PER_LONG) {
+		unsigned long left = min_t(unsigned long, slot->npages - i, BITS_PER_LONG);
+
+		umbra_shadow_protect_word(mmu, slot, slot->base_gfn + i, GENMASK(left - 1, 0));
+		if (i % CHUNK == 0)
 			cond_resched_rwlock_write(&mmu->lock);
 	}
 }
@@ -92,19 +94,6 @@ void umbra_mmu_log_start(struct umbra_mmu *mmu, struct umbra_memslot *slot)
 	umbra_mmu_flush(mmu);
 }
 
-/* Shadow entries of up to BITS_PER_LONG frames from @gfn on. */
-static void protect_word(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn,
-			 unsigned long word)
-{
-	for (; word; word &= word - 1) {
-		gfn_t dirty = gfn + __ffs(word);
-
-		if (!umbra_rmap_empty(umbra_slot_rmap(slot, dirty)) ||
-		    !umbra_rmap_empty(&umbra_slot_large(slot, dirty)->rmap))
-			umbra_shadow_write_protect(mmu, slot, dirty);
-	}
-}
-
 void umbra_mmu_log_again(struct umbra_mmu *mmu, struct umbra_memslot *slot,
 			 const unsigned long *dirty, unsigned long first, unsigned long nr)
 {
@@ -121,8 +110,7 @@ void umbra_mmu_log_again(struct umbra_mmu *mmu, struct umbra_memslot *slot,
 		if (!word)
 			continue;
 		umbra_ept_log_word(mmu, &cursor, slot->base_gfn + i, word);
-		if (slot->rmap)
-			protect_word(mmu, slot, slot->base_gfn + i, word);
+		umbra_shadow_protect_word(mmu, slot, slot->base_gfn + i, word);
 		if (cond_resched_rwlock_write(&mmu->lock))
 			umbra_ept_cursor_reset(&cursor);
 	}

@@ -87,6 +87,10 @@ void umbra_ept_log_word(struct umbra_mmu *mmu, struct umbra_ept_cursor *cursor, 
 	bool any = false;
 
 	lockdep_assert_held_write(&mmu->lock);
+	/* With shadow paging the tree has little. */
+	if (cursor->known && !cursor->table && umbra_level_base(gfn, 2) == cursor->base &&
+	    umbra_level_base(gfn + BITS_PER_LONG - 1, 2) == cursor->base)
+		return;
 	for (; word; word &= word - 1) {
 		gfn_t dirty = gfn + __ffs(word);
 
