@@ -61,7 +61,9 @@ static bool same(unsigned int h)
 		seen[i] = true;
 		n++;
 	}
-	if (!umbra_rmap_valid(&head[h]) || n != size[h] || umbra_rmap_count(&head[h]) != n || umbra_rmap_empty(&head[h]) != !n)
+	if (!umbra_rmap_valid(&head[h]))
+		return false;
+	if (n != size[h] || umbra_rmap_count(&head[h]) != n || umbra_rmap_empty(&head[h]) != !n)
 		return false;
 	p = umbra_rmap_first(&head[h]);
 	return n ? member[p - spte] == (int)h : !p;
