@@ -554,8 +554,6 @@ int main(int argc, char **argv)
 		else
 			exit(2);
 	}
-	/* What the shim does at the first allocation has to come before all threads. */
-	free_page(__get_free_page(GFP_KERNEL));
 	scene_rmap();
 	scene("EPT", false, false, true);
 	scene("EPT without A/D flags", false, false, false);
