@@ -99,6 +99,7 @@ static void put(struct umbra_shadow_page *sp, u64 *sptep, u64 spte,
 	if (sp->entry)
 		WRITE_ONCE(sp->entry[umbra_spte_index(sptep)],
 			   umbra_shadow_entry(grant->gfn, grant->access, grant->dirty));
+	/* Pairs with umbra_shadow_translate() and umbra_leaf_maps(). */
 	smp_store_release(sptep, spte);
 }
 

@@ -136,6 +136,7 @@ static unsigned long lock(struct umbra_rmap_head *head)
 
 static void unlock(struct umbra_rmap_head *head, unsigned long val)
 {
+	/* Pairs with lock() and umbra_rmap_first(). */
 	smp_store_release(&head->val, val);
 }
 

@@ -218,6 +218,7 @@ static inline u64 umbra_spte_resumed(u64 spte)
 /* End of umbra_spte_suspend(). No CPU sets flags in a suspended entry. */
 static inline void umbra_spte_resume(u64 *sptep)
 {
+	/* What a link leads to was there before it was suspended. */
 	smp_store_release(sptep, umbra_spte_resumed(READ_ONCE(*sptep)));
 }
 
