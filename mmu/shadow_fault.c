@@ -172,10 +172,11 @@ static int install_leaf(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 	    umbra_leaf_allows(READ_ONCE(*sptep), fault->access))
 		return UMBRA_FAULT_SPURIOUS;
 	spte = umbra_leaf_make(sp, &grant, t, umbra_target_writable(t));
-	if (how == ALONE)
-		WARN_ON_ONCE(!umbra_leaf_set(vcpu, sptep, spte, &grant, t, 0));
-	else if (!umbra_leaf_fill(vcpu, sptep, spte, &grant, t, 0))
+	vcpu->alone = !umbra_leaf_fill(vcpu, sptep, spte, &grant, t, 0);
+	if (vcpu->alone && how != ALONE)
 		return NEEDS_ALONE;
+	if (vcpu->alone)
+		WARN_ON_ONCE(!umbra_leaf_set(vcpu, sptep, spte, &grant, t, 0));
 	if (umbra_leaf_allows(spte, fault->access))
 		return map_neighbours(vcpu, sptep, how);
 	/* The frame has become a guest table since umbra_target_get(). */
@@ -306,11 +307,12 @@ static int map_locked(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 	return result;
 }
 
-/* Large leaves are few. */
+/* Large leaves are few. What needs the lock for write often comes in rows. */
 static int map_target(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 		      const struct umbra_walk *walk, struct umbra_target *t)
 {
-	int result = t->level > 1 ? NEEDS_ALONE : map_locked(vcpu, fault, walk, t, FILL);
+	bool alone = t->level > 1 || vcpu->alone;
+	int result = alone ? NEEDS_ALONE : map_locked(vcpu, fault, walk, t, FILL);
 
 	if (result == NEEDS_BUILD) {
 		result = map_locked(vcpu, fault, walk, t, BUILD);

@@ -269,6 +269,7 @@ struct umbra_recall {
  *	it has said that it is in guest mode
  * @invlpg_run: how many INVLPGs have exited since the last use of what was invalidated
  * @invlpg_gva: the last of them
+ * @alone: the last fault needed mmu_lock for write, as the next one may
  * @direct_wait: root loads until leaves are dropped again for the sake of @direct
  * @direct_penalty: how long to wait when that was for nothing
  * @tlb_gen: generation of the VM's flush debts that this vCPU has flushed
@@ -302,6 +303,7 @@ struct umbra_mmu_vcpu {
 	u32 direct;
 	unsigned int invlpg_run;
 	u64 invlpg_gva;
+	bool alone;
 	unsigned int direct_wait;
 	unsigned int direct_penalty;
 	u64 tlb_gen;
