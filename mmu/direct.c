@@ -58,6 +58,7 @@ static bool drop_all_withheld(struct umbra_mmu_vcpu *vcpu)
 void umbra_direct_begin(struct umbra_mmu_vcpu *vcpu)
 {
 	const struct umbra_shadow_page *sp = vcpu->shadow_root;
+	u32 direct = UMBRA_DIRECT_HOLES;
 
 	lockdep_assert_held_write(&vcpu->mmu->lock);
 	/* The PDPTEs of guests outside long mode have no reserved bits to spare. */
@@ -65,14 +66,14 @@ void umbra_direct_begin(struct umbra_mmu_vcpu *vcpu)
 		vcpu->direct = UMBRA_DIRECT_NONE;
 		return;
 	}
-	vcpu->direct = UMBRA_DIRECT_HOLES;
-	if (sp->unsync_links)
-		return;
-	vcpu->direct |= UMBRA_DIRECT_INVLPG;
-	if (drop_all_withheld(vcpu)) {
-		vcpu->direct |= UMBRA_DIRECT_USER;
-		vcpu->mmu->shadow->direct_user = true;
+	if (!sp->unsync_links) {
+		direct |= UMBRA_DIRECT_INVLPG;
+		if (drop_all_withheld(vcpu)) {
+			direct |= UMBRA_DIRECT_USER;
+			vcpu->mmu->shadow->direct_user = true;
+		}
 	}
+	vcpu->direct = direct;
 }
 
 void umbra_direct_invlpg(struct umbra_mmu_vcpu *vcpu)

@@ -172,15 +172,13 @@ static bool collect(struct umbra_mmu *mmu, struct umbra_shadow_page *sp, struct 
 	return protected;
 }
 
-void umbra_sync_tree(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp)
+void umbra_sync_loose_tree(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp)
 {
 	struct umbra_mmu *mmu = vcpu->mmu;
 	LIST_HEAD(todo);
 	bool changed;
 
 	lockdep_assert_held_write(&mmu->lock);
-	if (!umbra_shadow_is_loose(sp))
-		return;
 	mmu->shadow->turn++;
 	if (collect(mmu, sp, &todo))
 		umbra_mmu_flush(mmu);

@@ -51,6 +51,9 @@ void umbra_unsync_refreshed(struct umbra_shadow_page *sp, bool changed);
  */
 bool umbra_unsync_empty(struct umbra_mmu_vcpu *vcpu, unsigned int max);
 
+/* umbra_sync_tree() where there is something to do. */
+void umbra_sync_loose_tree(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp);
+
 /**
  * umbra_sync_tree() - bring a page and all below it in line with the guest
  *
@@ -58,7 +61,11 @@ bool umbra_unsync_empty(struct umbra_mmu_vcpu *vcpu, unsigned int max);
  * table.
  * Context: mmu_lock held for write.
  */
-void umbra_sync_tree(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp);
+static inline void umbra_sync_tree(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp)
+{
+	if (umbra_shadow_is_loose(sp))
+		umbra_sync_loose_tree(vcpu, sp);
+}
 
 /**
  * umbra_sync_entry() - bring one entry of level 1 in line with the guest's

@@ -8,7 +8,7 @@
 
 #include "vmx.h"
 
-static DEFINE_STATIC_KEY_FALSE(in_use);
+DEFINE_STATIC_KEY_FALSE(vmx_perf_in_use);
 
 /* A PMU that the kernel knows, and a CPU that switches it with the guest. */
 void __init vmx_perf_init(void)
@@ -17,18 +17,18 @@ void __init vmx_perf_init(void)
 
 	perf_get_x86_pmu_capability(&pmu);
 	if (pmu.version > 1 && vmx_caps.perf_ctl)
-		static_branch_enable(&in_use);
+		static_branch_enable(&vmx_perf_in_use);
 }
 
 u32 vmx_perf_entry_ctl(void)
 {
-	return static_branch_unlikely(&in_use) ? VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL : 0;
+	return static_branch_unlikely(&vmx_perf_in_use) ? VM_ENTRY_LOAD_IA32_PERF_GLOBAL_CTRL : 0;
 }
 
 /* The VMCS is current, its VM-exit controls are to be @ctl apart from ours. */
 void vmx_perf_setup(u32 ctl)
 {
-	if (static_branch_unlikely(&in_use)) {
+	if (static_branch_unlikely(&vmx_perf_in_use)) {
 		ctl |= VM_EXIT_LOAD_IA32_PERF_GLOBAL_CTRL;
 		vmcs_write64(GUEST_IA32_PERF_GLOBAL_CTRL, 0);
 		vmcs_write64(HOST_IA32_PERF_GLOBAL_CTRL, 0);
@@ -49,17 +49,15 @@ static void set_global(struct vmx_vcpu *vmx, const struct perf_guest_switch_msr 
 }
 
 /*
- * Before the guest runs; interrupts are off, so that what perf wants stays as it is.
+ * Interrupts are off, so that what perf wants stays as it is.
  * Records that the CPU writes to memory would end up in the guest's: they are off
  * from here on, which gives those on their way time to arrive.
  */
-void vmx_perf_enter(struct vmx_vcpu *vmx)
+void vmx_perf_switch_in(struct vmx_vcpu *vmx)
 {
 	struct perf_guest_switch_msr *msr;
 	int i, nr;
 
-	if (!static_branch_unlikely(&in_use))
-		return;
 	msr = perf_guest_get_msrs(&nr, NULL);
 	vmx->perf_pebs = 0;
 	for (i = 0; msr && i < nr; i++) {
@@ -72,8 +70,8 @@ void vmx_perf_enter(struct vmx_vcpu *vmx)
 	}
 }
 
-void vmx_perf_leave(struct vmx_vcpu *vmx)
+void vmx_perf_switch_out(struct vmx_vcpu *vmx)
 {
-	if (static_branch_unlikely(&in_use) && vmx->perf_pebs)
+	if (vmx->perf_pebs)
 		native_wrmsrl(MSR_IA32_PEBS_ENABLE, vmx->perf_pebs);
 }

@@ -6,6 +6,7 @@
 #include <linux/list.h>
 #include <linux/nospec.h>
 #include <linux/io.h>
+#include <linux/jump_label.h>
 #include <linux/sched.h>
 #include <asm/processor.h>
 #include <asm/debugreg.h>
@@ -503,8 +504,23 @@ void vmx_debug_unload(struct vmx_vcpu *vmx);
 void vmx_perf_init(void);
 u32 vmx_perf_entry_ctl(void);
 void vmx_perf_setup(u32 ctl);
-void vmx_perf_enter(struct vmx_vcpu *vmx);
-void vmx_perf_leave(struct vmx_vcpu *vmx);
+void vmx_perf_switch_in(struct vmx_vcpu *vmx);
+void vmx_perf_switch_out(struct vmx_vcpu *vmx);
+
+DECLARE_STATIC_KEY_FALSE(vmx_perf_in_use);
+
+/* Before the guest runs, and after; interrupts are off, so that nothing changes. */
+static __always_inline void vmx_perf_enter(struct vmx_vcpu *vmx)
+{
+	if (static_branch_unlikely(&vmx_perf_in_use))
+		vmx_perf_switch_in(vmx);
+}
+
+static __always_inline void vmx_perf_leave(struct vmx_vcpu *vmx)
+{
+	if (static_branch_unlikely(&vmx_perf_in_use))
+		vmx_perf_switch_out(vmx);
+}
 
 /* tsc.c */
 void vmx_tsc_init(struct vmx_vcpu *vmx);
