@@ -100,7 +100,11 @@ static inline void synchronize_srcu(struct srcu_struct *s)
 #endif
 
 #define synchronize_srcu_expedited(s)	synchronize_srcu(s)
-#define srcu_dereference(p, s)		({ WARN_ON(!srcu_read_lock_held(s)); rcu_dereference_raw(p); })
+#define srcu_dereference(p, s)					\
+({								\
+	WARN_ON(!srcu_read_lock_held(s));			\
+	rcu_dereference_raw(p);					\
+})
 #define srcu_dereference_check(p, s, c)	rcu_dereference_raw(p)
 
 #endif
