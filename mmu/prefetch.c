@@ -127,13 +127,20 @@ void umbra_fill_add(struct umbra_fill *f, unsigned int index, const struct umbra
 	f->grant[f->nr++] = *grant;
 }
 
-static void prefetch_direct(struct umbra_fill *f, unsigned int first, unsigned int end)
+static void prefetch_direct(struct umbra_fill *f, unsigned int index)
 {
 	const struct umbra_shadow_page *sp = f->sp;
 	struct umbra_grant grant = { .access = sp->role.access, .dirty = !sp->role.clean };
-	unsigned int i;
+	const struct umbra_memslot *slot = umbra_gfn_to_slot(f->vcpu->mmu, sp->gfn + index);
+	unsigned int i = index & ~(DIRECT_GROUP - 1), end = i + DIRECT_GROUP;
 
-	for (i = first; i < end; i++) {
+	/* Finding out that a frame has no slot takes as long as any search gets. */
+	if (!slot)
+		return;
+	if (slot->base_gfn > sp->gfn + i)
+		i = slot->base_gfn - sp->gfn;
+	end = min_t(gfn_t, end, slot->base_gfn + slot->npages - sp->gfn);
+	for (; i < end; i++) {
 		if (umbra_spte_present(fmt, READ_ONCE(sp->spt[i])))
 			continue;
 		grant.gfn = sp->gfn + i;
@@ -184,7 +191,7 @@ bool umbra_prefetch(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp,
 
 	umbra_fill_init(&f, vcpu, sp, shared);
 	if (sp->role.direct)
-		prefetch_direct(&f, index & ~(DIRECT_GROUP - 1), (index | (DIRECT_GROUP - 1)) + 1);
+		prefetch_direct(&f, index);
 	else if (umbra_prefetch_unfinished(sp))
 		scan(&f);
 	else
