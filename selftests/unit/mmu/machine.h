@@ -5,6 +5,7 @@
  *
  *	torture.c	what a random guest and host do
  *	entries.c	what a random guest has in its tables, accesses.c what it accesses
+ *	edits.c		what it does to its tables
  *	limits.c	what is done to the number of shadow pages
  *	report.c	how much of that there was
  *	guest.c		a guest's accesses and registers, and what must come of them

@@ -240,6 +240,23 @@ static void scene_split(bool pml)
 	with_pml = false;
 }
 
+/* Logging begins with all of it in the log: nothing has to fault, or to be small. */
+static void scene_log_all(void)
+{
+	ept_create();
+	host_collapse();
+	visit(512, 512, true);
+	umbra_eager_page_split = false;
+	slot_log_initially_set(1);
+	ok(large() == 1 && !visit(512, 512, true), "log all: a large leaf stays writable");
+	slot_harvest_dirty(1);
+	ok(large() == 1 && visit(600, 1, true) == 1 && logged(1) == 1,
+	   "log all: until the log was taken");
+	slot_log_dirty(1, false);
+	umbra_eager_page_split = true;
+	vm_destroy("log all");
+}
+
 static void scene_delete(void)
 {
 	ept_create();
@@ -268,6 +285,7 @@ int main(void)
 	scene_pml();
 	scene_split(false);
 	scene_split(true);
+	scene_log_all();
 	scene_delete();
 	return tap_done();
 }

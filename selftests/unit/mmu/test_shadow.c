@@ -446,6 +446,10 @@ static void scene_large(void)
 	set_entry(3, 0, base << 12 | 0x80 | PTE);
 	set_entry(3, 1, (base + 7) << 12 | PTE);
 	ok(reads(0, base) && large() == 1, "a large page is mapped as one");
+	slot_delete(1);
+	ok(!large(), "and goes with its slot");
+	slot_create(1, 0);
+	ok(reads(0, base) && large() == 1, "and comes back");
 	umbra_mmu_set_nx_huge(mmu, true);
 	ok(!large() && reads(0x5000, base + 5) && !large(),
 	   "not when large pages must not be executed");

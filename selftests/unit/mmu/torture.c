@@ -21,6 +21,7 @@
 #include <tap.h>
 #include <unistd.h>
 #include "../../../mmu/direct.h"
+#include "edits.h"
 #include "entries.h"
 #include "machine.h"
 #include "../../../mmu/sync.h"
@@ -104,72 +105,6 @@ static void step_access(struct cpu *cpu)
 		one_access(cpu);
 }
 
-/* A write that is not a CPU's direct one: the emulator's, or a device's. */
-static void edit_to(struct cpu *cpu, u64 gpa, u64 entry)
-{
-	struct umbra_memslot *slot;
-	unsigned int len = has_short_entries(cpu) ? 4 : 8;
-	int idx, page;
-
-	gpa &= ~(u64)(len - 1);
-	idx = srcu_read_lock(&machine.mmu.srcu);
-	page = gfn_to_page(gpa >> 12, false, &slot);
-	if (page >= 0 && !(slot->flags & KVM_MEM_READONLY)) {
-		bool tracked = slot->track && slot->track[(gpa >> 12) - slot->base_gfn];
-
-		cpu_exit(cpu);
-		cpu->busy = true;
-		if (tracked || chance(30))
-			umbra_mmu_guest_write(&cpu->v, gpa, &entry, len);
-		else
-			history_write(page, gpa & 0xfff, &entry, len);
-		cpu->busy = false;
-	}
-	srcu_read_unlock(&machine.mmu.srcu, idx);
-}
-
-static void edit(struct cpu *cpu, u64 gpa)
-{
-	unsigned int len = has_short_entries(cpu) ? 4 : 8;
-	u64 entry = read_now(NULL, gpa & ~(u64)(len - 1), len);
-
-	edit_to(cpu, gpa, chance(35) ? changed_rights(entry) : random_entry());
-}
-
-/* The PDPTEs that a CPU has loaded do not change with it. */
-static void edit_pdpt(struct cpu *cpu)
-{
-	edit_to(cpu, random_pdpt() + 8 * rnd(4), random_pdpte());
-}
-
-/*
- * The PDPTEs in use change in memory and are loaded again, by a register that has
- * nothing to do with paging.
- */
-static void reload_pdptes(struct cpu *cpu)
-{
-	unsigned int nr = rnd(NR_GVAS);
-
-	for (unsigned int i = 1 + rnd(3); i; i--)
-		edit_to(cpu, (cpu->v.state.cr3 & ~0x1full) + 8 * rnd(4), random_pdpte());
-	guest_toggle(cpu, X86_CR0_CD, 0, 0);
-	for (unsigned int i = rnd(8); i; i--)
-		guest_invlpg(cpu, nr++ % NR_GVAS);
-}
-
-static void step_edit(struct cpu *cpu)
-{
-	if (guest_is_pae(cpu) && chance(10)) {
-		reload_pdptes(cpu);
-		return;
-	}
-	if (chance(5)) {
-		edit_pdpt(cpu);
-		return;
-	}
-	edit(cpu, (table[rnd(NR_TABLES)] << 12) + random_table_offset(cpu));
-}
-
 /* The emulator's fetches: mostly from one page, until something else is done. */
 static void step_fetches(struct cpu *cpu)
 {
@@ -183,21 +118,6 @@ static void step_fetches(struct cpu *cpu)
 		guest_fetch(cpu, &a);
 		if (chance(30))
 			step_edit(cpu);
-	}
-}
-
-/* A whole table of neighbouring pages, as a guest maps a file or a heap. */
-static void step_fill(struct cpu *cpu)
-{
-	gfn_t target = table[rnd(NR_TABLES)], gfn = random_gfn();
-	unsigned int len = has_short_entries(cpu) ? 4 : 8;
-	u64 flags = 0x7 | (rnd64() & 0x60);
-
-	for (unsigned int i = 0; i < 4096 / len; i++) {
-		/* Not all of them used, or dirty. */
-		u64 entry = (gfn + i) << 12 | flags | (rnd64() & 0x60);
-
-		edit_to(cpu, (target << 12) + len * i, entry);
 	}
 }
 
@@ -250,17 +170,6 @@ static void step_patch(struct cpu *cpu)
 		s->cpl = cpl;
 	}
 	guest_access(cpu, &a);
-}
-
-/* Another CPU changes an entry that the fault in progress goes through. */
-static void edit_under_walk(struct cpu *cpu)
-{
-	struct ref_cpu ref = cpu_reference(machine.walking);
-	struct ref_result r;
-
-	reference_walk(&ref, &machine.walk, read_now, NULL, &r);
-	if (r.nr)
-		edit(cpu, r.entry[rnd(r.nr)].gpa);
 }
 
 static void paging_on(struct cpu *cpu)
@@ -588,9 +497,11 @@ static void step(void)
 		flush_history();
 	shim_fail_percent = chance(1) ? 30 : 0;
 	in_step = true;
-	if (kind < 945) {
+	if (kind < 944) {
 		step_cpu(cpu);
-	} else if (kind < 950) {
+	} else if (kind < 947) {
+		step_huge(cpu);
+	} else if (kind < 952) {
 		step_patch(cpu);
 	} else if (kind < 985) {
 		step_host();
