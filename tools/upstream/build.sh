@@ -20,6 +20,6 @@ make -s -C "$source" OUTPUT="$out/obj" \
 }
 while IFS='	' read -r when test reason; do
 	case $when in
-	fast | full) strip -o "$out/bin/${test%% *}" "$out/obj/${test%% *}" ;;
+	fast | full | heavy) strip -o "$out/bin/${test%% *}" "$out/obj/${test%% *}" ;;
 	esac
 done <"$top/tools/upstream/tests"
