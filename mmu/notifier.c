@@ -36,17 +36,23 @@ void umbra_mmu_invalidate_end(struct umbra_mmu *mmu)
 /* Some frames from @start on, in both families. Return: where to go on. */
 static gfn_t unmap_some(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t start, gfn_t end)
 {
+	struct umbra_rmap_head *rmap;
 	unsigned int entries = 0;
 	gfn_t gfn;
 
-	if (!slot->rmap)
+	/* The slots of a VM without shadow pages may have millions of empty sets. */
+	if (!slot->rmap || !mmu->shadow)
 		return umbra_ept_zap_some(mmu, start, end);
 	end = min_t(gfn_t, end, start + CHUNK);
 	for (gfn = start; gfn < end; )
 		gfn = umbra_ept_zap_some(mmu, gfn, end);
 	for (gfn = start; gfn < end && entries < CHUNK_ENTRIES; gfn++) {
-		entries += umbra_rmap_count(umbra_slot_rmap(slot, gfn));
-		umbra_shadow_drop_all(mmu, umbra_slot_rmap(slot, gfn));
+		rmap = umbra_slot_rmap(slot, gfn);
+		/* Most frames of a large range. */
+		if (umbra_rmap_empty(rmap))
+			continue;
+		entries += umbra_rmap_count(rmap);
+		umbra_shadow_drop_all(mmu, rmap);
 	}
 	umbra_large_drop(mmu, slot, start, gfn);
 	return gfn;

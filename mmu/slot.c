@@ -48,8 +48,8 @@ static void *alloc_array(unsigned long nr, size_t size)
 	/* User space may ask for more than there is: that is no news for the log. */
 	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
 
-	/* Small slots come by the thousand: not a page for each. */
-	if (nr <= PAGE_SIZE / 2 / size)
+	/* Small slots come by the thousand: not a mapping of the kernel's for each. */
+	if (nr <= PAGE_SIZE / size)
 		return kcalloc(nr, size, gfp);
 	return __vcalloc(nr, size, gfp);
 }
