@@ -70,11 +70,12 @@ stage_linux()
 		pc:2:host:shadow q35:1:host:shadow q35:2:default:shadow:disk q35:2:host:ept:disk
 }
 
-# Each with each, for make linux-matrix.
+# Each with each, and the stock module beside them, for make linux-matrix.
 stage_linux_matrix()
 {
 	linux_in_host {pc,q35}:{1,2}:{default,host}:{ept,shadow} \
-		pc:1:host:ept:bzimage q35:1:default:shadow:bzimage
+		pc:1:host:ept:bzimage q35:1:default:shadow:bzimage \
+		{pc,q35}:1:default:{ept,shadow}:stock
 }
 
 linux_in_host() # MACHINE:CPUS:MODEL:PAGING...

@@ -3,8 +3,8 @@
 # linux.sh DIR GUEST...: what Debian's QEMU, unmodified, boots on umbra with the
 # interrupt controllers in the kernel. GUEST is MACHINE:CPUS:MODEL:PAGING for Debian's
 # kernel, where MODEL is host or default, with :disk behind it for one that has a virtio
-# disk, :bzimage for one that decompresses itself; or bios:MACHINE:PAGING for a disk that
-# SeaBIOS boots. TAP.
+# disk, :bzimage for one that decompresses itself, :stock for the stock module, whose
+# checksum must be the same; or bios:MACHINE:PAGING for a disk that SeaBIOS boots. TAP.
 
 . "$(dirname "$0")/host.sh"
 dir=$1
@@ -16,7 +16,10 @@ disk_blocks=32
 
 qemu()
 {
-	timeout 400 "$tools/as-dev-kvm" qemu-system-x86_64 "$@" >$log 2>&1 </dev/null
+	local as=$tools/as-dev-kvm
+	[ "$module" = umbra ] || as=
+	# shellcheck disable=SC2086
+	timeout 400 $as qemu-system-x86_64 "$@" >$log 2>&1 </dev/null
 }
 
 # The first half of the disk has a sum that the guest must see, and the guest makes the
@@ -40,31 +43,37 @@ check_disk()
 }
 
 # The machine boots, works and ends.
-linux() # MACHINE CPUS MODEL PAGING [disk|bzimage]
+linux() # MACHINE CPUS MODEL PAGING [disk|bzimage|stock]
 {
-	machine=$1 cpus=$2 model=$3 name="linux $*" disk= kernel=vmlinux
+	machine=$1 cpus=$2 model=$3 name="linux $*" disk= kernel=vmlinux module=umbra
 	case ${5:-} in
 	disk) make_disk ;;
 	bzimage) kernel=vmlinuz ;;
+	stock)
+		module=kvm
+		# What as-dev-kvm leaves where there was no node.
+		[ -c /dev/kvm ] || rm -f /dev/kvm
+		;;
 	esac
-	tap_check "$name: module loads" module_load umbra "$4"
+	tap_check "$name: module loads" module_load $module "$4"
 	begin=$(date +%s)
 	# shellcheck disable=SC2046
 	set -f && qemu $(qemu_options) -append "$(qemu_append)"
 	tap_point $? "$name: QEMU ends with status 0" "$(tail -n 5 $log)"
 	set +f
-	tap_note "$name: $(($(date +%s) - begin)) s"
+	tap_note "$name: $(($(date +%s) - begin)) s," \
+		"workload $(sed -n 's/^.*linux: workload \([0-9a-f]*\).*/\1/p' $log)"
 	tap_check "$name: $cpus CPUs are up" grep -q "linux: up with $cpus CPUs" $log
 	tap_point "$(grep -q "linux: workload $(cat "$dir/expected")" $log; echo $?)" \
 		"$name: the workload's checksum is right" "$(grep linux: $log)"
 	[ -z "$disk" ] || check_disk
-	tap_check "$name: module unloads" module_unload umbra
+	tap_check "$name: module unloads" module_unload $module
 }
 
 # selftests/bios/disk.S ends QEMU with twice 0x10 and one.
 bios() # MACHINE PAGING
 {
-	name="bios $1 $2"
+	name="bios $1 $2" module=umbra
 	tap_check "$name: module loads" module_load umbra "$2"
 	begin=$(date +%s)
 	qemu -nodefaults -no-user-config -display none -vga std -m 128 -no-reboot \
