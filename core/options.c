@@ -71,6 +71,12 @@ long umbra_vm_set_option(struct umbra_vm *vm, const struct kvm_enable_cap *cap)
 	case KVM_CAP_MSR_PLATFORM_INFO:
 		WRITE_ONCE(vm->opt.no_platform_info, !arg);
 		return 0;
+	case KVM_CAP_EXCEPTION_PAYLOAD:
+		WRITE_ONCE(vm->opt.payloads, arg);
+		return 0;
+	case KVM_CAP_X86_TRIPLE_FAULT_EVENT:
+		WRITE_ONCE(vm->opt.triple_faults, arg);
+		return 0;
 	default:
 		return -EINVAL;
 	}

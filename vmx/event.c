@@ -11,6 +11,7 @@
 #include <asm/trapnr.h>
 
 #include <umbra/irqchip.h>
+#include <umbra/options.h>
 #include <umbra/pv.h>
 
 #include "vmx.h"
@@ -45,6 +46,7 @@ static void set_exception(struct vmx_vcpu *vmx, u8 vector, bool has_error, u32 e
 	};
 	vmx->ev.exc_injected = false;
 	vmx->ev.exc_soft_len = 1;
+	vmx->ev.exc_user = false;
 	vmx->event_pending = true;
 }
 
@@ -90,12 +92,29 @@ static void write_entry_info(struct vmx_vcpu *vmx, u32 info, u8 insn_len)
 		vmcs_write32(VM_ENTRY_INSTRUCTION_LEN, insn_len);
 }
 
+/* What a fault of the guest's own does when it is queued. */
+static void begin_delivery(struct vmx_vcpu *vmx)
+{
+	const struct vmx_events *ev = &vmx->ev;
+
+	if (is_fault(ev->exc.vector))
+		vmx_set_rflags(vmx, vmx_rflags(vmx) | X86_EFLAGS_RF);
+	if (!ev->has_payload)
+		return;
+	if (ev->exc.vector == X86_TRAP_PF)
+		vmx->cr2 = ev->payload;
+	else if (ev->exc.vector == X86_TRAP_DB)
+		vmx_debug_hit(vmx, ev->payload);
+}
+
 static void inject_exception(struct vmx_vcpu *vmx)
 {
 	struct umbra_exception *exc = &vmx->ev.exc;
 	bool soft = exc->vector == X86_TRAP_BP || exc->vector == X86_TRAP_OF;
 	u32 info = exc->vector;
 
+	if (vmx->ev.exc_user)
+		begin_delivery(vmx);
 	/* Real mode has no error codes. */
 	if (exc->has_error_code && (vmx->vcpu.mmu.state.cr0 & X86_CR0_PE)) {
 		vmcs_write32(VM_ENTRY_EXCEPTION_ERROR_CODE, exc->error_code);
@@ -105,6 +124,7 @@ static void inject_exception(struct vmx_vcpu *vmx)
 	write_entry_info(vmx, info, soft ? vmx->ev.exc_soft_len : 0);
 	exc->valid = false;
 	vmx->ev.exc_injected = false;
+	vmx->ev.exc_user = false;
 }
 
 /* An exception goes first: what was being delivered becomes pending again. */
@@ -358,10 +378,24 @@ void umbra_vmx_queue_exception(struct umbra_vcpu *vcpu, const struct umbra_excep
 		vmx_queue_exception(vmx, exc->vector, exc->has_error_code, exc->error_code);
 }
 
+/* What KVM_CAP_EXCEPTION_PAYLOAD adds. CR2 and DR6 have what the guest's own left there. */
+static void get_payload(const struct vmx_events *ev, struct kvm_vcpu_events *out)
+{
+	out->flags |= KVM_VCPUEVENT_VALID_PAYLOAD;
+	if (!ev->exc.valid || ev->exc_injected)
+		return;
+	out->exception.injected = 0;
+	out->exception.pending = 1;
+	out->exception_has_payload = ev->exc_user && ev->has_payload;
+	if (out->exception_has_payload)
+		out->exception_payload = ev->payload;
+}
+
 void umbra_vmx_get_events(struct umbra_vcpu *vcpu, struct kvm_vcpu_events *out)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 	struct vmx_events *ev = &vmx->ev;
+	const struct umbra_options *opt = &vcpu->vm->opt;
 	u32 blocking = vmcs_read32(GUEST_INTERRUPTIBILITY_INFO);
 
 	memset(out, 0, sizeof(*out));
@@ -380,6 +414,12 @@ void umbra_vmx_get_events(struct umbra_vcpu *vcpu, struct kvm_vcpu_events *out)
 	out->nmi.pending = ev->nmi_pending;
 	out->nmi.masked = !!(blocking & GUEST_INTR_STATE_NMI);
 	out->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
+	if (opt->payloads)
+		get_payload(ev, out);
+	if (opt->triple_faults) {
+		out->flags |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
+		out->triple_fault.pending = test_bit(UMBRA_REQ_TRIPLE_FAULT, &vcpu->requests);
+	}
 }
 
 /* What VM entry wants of blocking by STI and MOV SS: not both, STI needs IF. */
@@ -392,27 +432,62 @@ static u32 shadow_to_blocking(struct vmx_vcpu *vmx, u8 shadow)
 	return 0;
 }
 
-int umbra_vmx_set_events(struct umbra_vcpu *vcpu, const struct kvm_vcpu_events *in)
+static int check_events(const struct umbra_options *opt, const struct kvm_vcpu_events *in,
+			bool pending)
 {
-	const u32 known = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR |
-			  KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM;
-	struct vmx_vcpu *vmx = to_vmx(vcpu);
-	struct vmx_events *ev = &vmx->ev;
-	u32 blocking = vmcs_read32(GUEST_INTERRUPTIBILITY_INFO);
+	u32 known = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR |
+		    KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM;
 
+	if (opt->payloads)
+		known |= KVM_VCPUEVENT_VALID_PAYLOAD;
+	if (opt->triple_faults)
+		known |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
 	if (in->flags & ~known)
 		return -EINVAL;
-	if (in->exception.injected &&
+	if ((in->exception.injected || pending) &&
 	    (in->exception.nr > 31 || in->exception.nr == X86_TRAP_NMI))
 		return -EINVAL;
 	if ((in->flags & KVM_VCPUEVENT_VALID_SMM) &&
 	    (in->smi.smm || in->smi.pending || in->smi.smm_inside_nmi))
 		return -EINVAL;
+	return 0;
+}
+
+static void set_user_exception(struct vmx_vcpu *vmx, const struct kvm_vcpu_events *in,
+			       bool pending)
+{
+	struct vmx_events *ev = &vmx->ev;
+
+	set_exception(vmx, in->exception.nr, in->exception.has_error_code,
+		      in->exception.error_code);
+	if (!vmx->vcpu.vm->opt.payloads)
+		return;
+	ev->exc_injected = !pending;
+	ev->exc_user = pending;
+	ev->has_payload = pending && in->exception_has_payload;
+	ev->payload = in->exception_payload;
+}
+
+int umbra_vmx_set_events(struct umbra_vcpu *vcpu, const struct kvm_vcpu_events *in)
+{
+	bool pending = (in->flags & KVM_VCPUEVENT_VALID_PAYLOAD) && in->exception.pending;
+	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	struct vmx_events *ev = &vmx->ev;
+	u32 blocking = vmcs_read32(GUEST_INTERRUPTIBILITY_INFO);
+	int ret;
+
+	ret = check_events(&vcpu->vm->opt, in, pending);
+	if (ret)
+		return ret;
 
 	memset(ev, 0, sizeof(*ev));
-	if (in->exception.injected) {
-		set_exception(vmx, in->exception.nr, in->exception.has_error_code,
-			      in->exception.error_code);
+	if (in->exception.injected || pending)
+		set_user_exception(vmx, in, pending);
+	if (in->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT) {
+		if (in->triple_fault.pending)
+			umbra_make_request(vcpu, UMBRA_REQ_TRIPLE_FAULT);
+		else
+			clear_bit(UMBRA_REQ_TRIPLE_FAULT, &vcpu->requests);
 	}
 	ev->irq = in->interrupt.injected && !in->interrupt.soft;
 	ev->irq_vector = in->interrupt.nr;

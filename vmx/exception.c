@@ -34,6 +34,15 @@ static void note_single_step(struct vmx_vcpu *vmx)
 			    vmcs_readl(GUEST_PENDING_DBG_EXCEPTIONS) | DR_STEP);
 }
 
+void vmx_debug_hit(struct vmx_vcpu *vmx, unsigned long hit)
+{
+	vmx->dr6 = (vmx->dr6 & ~DR_TRAP_BITS) | (hit & DR6_VOLATILE);
+	if (vmx->dr7 & DR7_GD) {
+		vmx->dr7 &= ~DR7_GD;
+		vmx_debug_update(vmx);
+	}
+}
+
 /* The exit qualification has what DR6 would; delivery leaves DR6 to us. */
 static int handle_db(struct vmx_vcpu *vmx, u32 info)
 {
@@ -42,11 +51,7 @@ static int handle_db(struct vmx_vcpu *vmx, u32 info)
 
 	if (unlikely(vmx_debug_takes_db(vmx)) && !int1)
 		return vmx_debug_trap(vmx, hit);
-	vmx->dr6 = (vmx->dr6 & ~DR_TRAP_BITS) | hit;
-	if (vmx->dr7 & DR7_GD) {
-		vmx->dr7 &= ~DR7_GD;
-		vmx_debug_update(vmx);
-	}
+	vmx_debug_hit(vmx, hit);
 	/* INT1 is a trap: RIP is still at it. */
 	if (int1)
 		vmx_skip_insn(vmx);

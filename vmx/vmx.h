@@ -73,6 +73,9 @@ struct vmx_mce {
  * @exc: exception not yet written to the VMCS
  * @exc_injected: @exc was being delivered when an exit interrupted it
  * @exc_soft_len: instruction length when @exc is a software exception
+ * @exc_user: @exc is user space's and nothing of its delivery is done yet
+ * @has_payload: of such a one: @payload is for CR2 or DR6
+ * @payload: see there
  * @irq: an interrupt of user space waits
  * @irq_injected: @irq was being delivered when an exit interrupted it
  * @irq_vector: its vector
@@ -86,6 +89,9 @@ struct vmx_events {
 	struct umbra_exception exc;
 	bool exc_injected;
 	u8 exc_soft_len;
+	bool exc_user;
+	bool has_payload;
+	u64 payload;
 	bool irq;
 	bool irq_injected;
 	u8 irq_vector;
@@ -534,6 +540,8 @@ int vmx_handle_xsetbv(struct vmx_vcpu *vmx);
 /* debug.c */
 int vmx_debug_trap(struct vmx_vcpu *vmx, unsigned long hit);
 int vmx_debug_breakpoint(struct vmx_vcpu *vmx);
+/* A #DB is delivered: @hit has the bits of DR6 that say why. */
+void vmx_debug_hit(struct vmx_vcpu *vmx, unsigned long hit);
 void vmx_debug_update(struct vmx_vcpu *vmx);
 void vmx_debug_moved(struct vmx_vcpu *vmx);
 void vmx_debug_shadow(struct vmx_vcpu *vmx);

@@ -18,6 +18,9 @@ struct umbra_vm;
  *	first vCPU
  * @tsc_khz: rate of the TSC of vCPUs to be created; 0: the host's
  * @no_platform_info: a guest's read of MSR_PLATFORM_INFO faults
+ * @payloads: KVM_*_VCPU_EVENTS tell exceptions that wait from those whose delivery was
+ *	interrupted, and carry what delivery is to put into CR2 or DR6
+ * @triple_faults: KVM_*_VCPU_EVENTS have the triple fault that waits
  *
  * Written under vm->lock, read without: a vCPU that runs may see a change late.
  * @max_vcpu_id is fixed with the first vCPU.
@@ -29,6 +32,8 @@ struct umbra_options {
 	u32 no_exits;
 	u32 tsc_khz;
 	bool no_platform_info;
+	bool payloads;
+	bool triple_faults;
 };
 
 /* Quirks that can be switched off: what DISABLE_QUIRKS2 answers. */

@@ -122,6 +122,13 @@ TEST_F(events, debugregs)
 	EXPECT_EQ(-EINVAL, TRY(self->fd, KVM_SET_DEBUGREGS, &dr));
 }
 
+static int enable(int vm, unsigned int cap, __u64 arg)
+{
+	struct kvm_enable_cap enable = { .cap = cap, .args = { arg } };
+
+	return TRY(vm, KVM_ENABLE_CAP, &enable);
+}
+
 /* In real mode the handler's address is in the table at 0. */
 static void set_vector(struct machine *m, unsigned int vector, u16 ip)
 {
@@ -223,6 +230,131 @@ TEST_F(guest, handles_its_own_exception)
 	ASSERT_EQ(KVM_EXIT_HLT, machine_enter(&self->m));
 	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_GET_REGS, &regs));
 	EXPECT_EQ(6, regs.rax & 0xff);
+}
+
+/* Without KVM_CAP_EXCEPTION_PAYLOAD there is no difference between the two. */
+TEST_F(guest, payload_is_asked_for)
+{
+	struct kvm_vcpu_events ev = { .flags = KVM_VCPUEVENT_VALID_PAYLOAD };
+
+	ASSERT_EQ(1, TRY(self->m.vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_EXCEPTION_PAYLOAD));
+	EXPECT_EQ(-EINVAL, TRY(self->m.vcpu.fd, KVM_SET_VCPU_EVENTS, &ev));
+	ASSERT_EQ(0, enable(self->m.vm.fd, KVM_CAP_EXCEPTION_PAYLOAD, 1));
+	EXPECT_EQ(0, TRY(self->m.vcpu.fd, KVM_SET_VCPU_EVENTS, &ev));
+	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_GET_VCPU_EVENTS, &ev));
+	EXPECT_EQ(KVM_VCPUEVENT_VALID_PAYLOAD, ev.flags & KVM_VCPUEVENT_VALID_PAYLOAD);
+	EXPECT_EQ(0, ev.exception.pending | ev.exception.injected | ev.exception_has_payload);
+	ev.exception.pending = 1;
+	ev.exception.nr = 32;
+	EXPECT_EQ(-EINVAL, TRY(self->m.vcpu.fd, KVM_SET_VCPU_EVENTS, &ev));
+	ASSERT_EQ(0, enable(self->m.vm.fd, KVM_CAP_EXCEPTION_PAYLOAD, 0));
+	ev.exception.nr = 1;
+	EXPECT_EQ(-EINVAL, TRY(self->m.vcpu.fd, KVM_SET_VCPU_EVENTS, &ev));
+}
+
+static void pend(struct kvm_vcpu_events *ev, unsigned int vector, __u64 payload)
+{
+	memset(ev, 0, sizeof(*ev));
+	ev->flags = KVM_VCPUEVENT_VALID_PAYLOAD;
+	ev->exception.pending = 1;
+	ev->exception.nr = vector;
+	ev->exception_has_payload = 1;
+	ev->exception_payload = payload;
+}
+
+TEST_F(guest, page_fault_brings_cr2)
+{
+	struct kvm_vcpu_events ev;
+	struct kvm_sregs sregs;
+	u8 value = 0;
+
+	ASSERT_EQ(0, enable(self->m.vm.fd, KVM_CAP_EXCEPTION_PAYLOAD, 1));
+	set_vector(&self->m, 14, 0x9000);
+	CODE(&self->m, 0xf4, 0xf4);			/* hlt; hlt */
+	ASSERT_EQ(KVM_EXIT_HLT, machine_enter(&self->m));
+	pend(&ev, 14, 0x12345678);
+	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_SET_VCPU_EVENTS, &ev));
+
+	/* It waits, with what belongs to it, and is not yet seen. */
+	memset(&ev, 0, sizeof(ev));
+	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_GET_VCPU_EVENTS, &ev));
+	EXPECT_EQ(1, ev.exception.pending);
+	EXPECT_EQ(0, ev.exception.injected);
+	EXPECT_EQ(14, ev.exception.nr);
+	EXPECT_EQ(1, ev.exception_has_payload);
+	EXPECT_EQ(0x12345678, ev.exception_payload);
+	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_GET_SREGS, &sregs));
+	EXPECT_EQ(0, sregs.cr2);
+
+	ASSERT_EQ(KVM_EXIT_HLT, machine_finish(&self->m, &value));
+	EXPECT_EQ(0x42, value);
+	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_GET_SREGS, &sregs));
+	EXPECT_EQ(0x12345678, sregs.cr2);
+	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_GET_VCPU_EVENTS, &ev));
+	EXPECT_EQ(0, ev.exception.pending | ev.exception.injected | ev.exception_has_payload);
+}
+
+TEST_F(guest, debug_exception_brings_dr6)
+{
+	struct kvm_debugregs dr;
+	struct kvm_vcpu_events ev;
+	u8 value = 0;
+
+	ASSERT_EQ(0, enable(self->m.vm.fd, KVM_CAP_EXCEPTION_PAYLOAD, 1));
+	set_vector(&self->m, 1, 0x9000);
+	CODE(&self->m, 0xf4, 0xf4);			/* hlt; hlt */
+	ASSERT_EQ(KVM_EXIT_HLT, machine_enter(&self->m));
+	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_GET_DEBUGREGS, &dr));
+	dr.dr6 = 0xffff0ff1;
+	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_SET_DEBUGREGS, &dr));
+	pend(&ev, 1, 1 << 14 | 1 << 2);
+	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_SET_VCPU_EVENTS, &ev));
+	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_GET_DEBUGREGS, &dr));
+	EXPECT_EQ(0xffff0ff1, dr.dr6);
+	ASSERT_EQ(KVM_EXIT_HLT, machine_finish(&self->m, &value));
+	EXPECT_EQ(0x42, value);
+	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_GET_DEBUGREGS, &dr));
+	EXPECT_EQ(0xffff4ff4, dr.dr6);
+}
+
+/* What was being delivered has no payload any more. */
+TEST_F(guest, injected_exception_has_no_payload)
+{
+	struct kvm_vcpu_events ev;
+
+	ASSERT_EQ(0, enable(self->m.vm.fd, KVM_CAP_EXCEPTION_PAYLOAD, 1));
+	pend(&ev, 14, 0x1000);
+	ev.exception.pending = 0;
+	ev.exception.injected = 1;
+	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_SET_VCPU_EVENTS, &ev));
+	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_GET_VCPU_EVENTS, &ev));
+	EXPECT_EQ(1, ev.exception.injected);
+	EXPECT_EQ(0, ev.exception.pending | ev.exception_has_payload);
+}
+
+TEST_F(guest, triple_fault_is_an_event)
+{
+	struct kvm_vcpu_events ev = { .flags = KVM_VCPUEVENT_VALID_TRIPLE_FAULT };
+	int vm = self->m.vm.fd, fd = self->m.vcpu.fd;
+
+	ASSERT_EQ(1, TRY(vm, KVM_CHECK_EXTENSION, KVM_CAP_X86_TRIPLE_FAULT_EVENT));
+	EXPECT_EQ(-EINVAL, TRY(fd, KVM_SET_VCPU_EVENTS, &ev));
+	ASSERT_EQ(0, enable(vm, KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1));
+	ev.triple_fault.pending = 1;
+	ASSERT_EQ(0, TRY(fd, KVM_SET_VCPU_EVENTS, &ev));
+	memset(&ev, 0, sizeof(ev));
+	ASSERT_EQ(0, TRY(fd, KVM_GET_VCPU_EVENTS, &ev));
+	EXPECT_EQ(KVM_VCPUEVENT_VALID_TRIPLE_FAULT, ev.flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT);
+	EXPECT_EQ(1, ev.triple_fault.pending);
+
+	/* It can be taken back, or else happens. */
+	ev.triple_fault.pending = 0;
+	ASSERT_EQ(0, TRY(fd, KVM_SET_VCPU_EVENTS, &ev));
+	CODE(&self->m, 0xf4, 0xf4);			/* hlt; hlt */
+	ASSERT_EQ(KVM_EXIT_HLT, machine_enter(&self->m));
+	ev.triple_fault.pending = 1;
+	ASSERT_EQ(0, TRY(fd, KVM_SET_VCPU_EVENTS, &ev));
+	EXPECT_EQ(KVM_EXIT_SHUTDOWN, machine_finish(&self->m, NULL));
 }
 
 TEST(shuts_down_on_triple_fault)
