@@ -19,6 +19,7 @@
 #include "direct.h"
 #include "gpte.h"
 #include "leaf.h"
+#include "sync.h"
 #include "walk.h"
 
 /* An aligned group around the fault, in pages; direct ones are cheap to find. */
@@ -43,7 +44,8 @@ void umbra_fill_init(struct umbra_fill *f, struct umbra_mmu_vcpu *vcpu,
 	f->misses = 0;
 	f->nr = 0;
 	/* A page that is being taken back must not be mapped again. */
-	f->stopped = vcpu->mmu->invalidate_count;
+	f->stopped = vcpu->mmu->invalidate_count ||
+		     (umbra_unsync_sleeps(sp) && !umbra_unsync_may_wake(sp));
 }
 
 /* Return: false when rmap nodes have run out. */

@@ -98,8 +98,8 @@ void umbra_shadow_link(struct umbra_mmu_vcpu *vcpu, u64 *sptep, struct umbra_sha
 		umbra_shadow_drop_all(vcpu->mmu, &child->parents);
 	WARN_ON_ONCE(!umbra_rmap_add(vcpu, &child->parents, sptep, 0));
 	sp->nr_present++;
-	if (umbra_shadow_is_loose(child))
-		umbra_unsync_linked(vcpu->mmu, sptep);
+	if (umbra_shadow_is_loose(child) && !umbra_unsync_linked(vcpu->mmu, sptep))
+		umbra_unsync_shed(vcpu->mmu, child);
 	/* What the table holds comes first. A PDPTE has no rights and no flags. */
 	smp_store_release(sptep, sp->role.registers ? table | PT_PRESENT :
 						      umbra_spte_link(fmt, table));
@@ -184,10 +184,12 @@ void umbra_shadow_zap(struct umbra_mmu *mmu, struct umbra_shadow_page *sp,
 	umbra_shadow_drop_all(mmu, &sp->parents);
 	hlist_del_init(&sp->hash_link);
 	list_del_init(&sp->link);
-	if (sp->unsync)
+	if (sp->unsync) {
+		list_del(&sp->unsync_link);
 		mmu->stat.mmu_unsync--;
-	else if (umbra_role_has_table(sp->role))
+	} else if (umbra_role_has_table(sp->role)) {
 		umbra_track_del(mmu, umbra_shadow_slot(mmu, sp->gfn), sp->gfn);
+	}
 	/* CPUs may hold links to the table that were dropped long ago. */
 	umbra_tlb_leftover(mmu);
 	sp->role.invalid = 1;
@@ -267,6 +269,7 @@ struct umbra_shadow *umbra_shadow_create(void)
 	if (shadow) {
 		INIT_LIST_HEAD(&shadow->active);
 		INIT_LIST_HEAD(&shadow->withholders);
+		INIT_LIST_HEAD(&shadow->unsync);
 		shadow->hash_factor = get_random_u64() | 1;
 		spin_lock_init(&shadow->withheld_lock);
 	}

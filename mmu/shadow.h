@@ -125,6 +125,7 @@ static inline bool umbra_role_has_table(union umbra_role role)
  * @user: level 1: it has had leaves that let users in
  * @holes: some entries say that the guest maps nothing, see direct.h
  * @unsync: the guest table is not tracked for this page
+ * @unsync_link: in umbra_shadow.unsync meanwhile
  * @synced_turn: umbra_shadow.turn when it was last brought back
  * @quick: how often in a row it was let go right after that
  * @calm: how often in a row it was found unchanged while restless
@@ -153,6 +154,7 @@ struct umbra_shadow_page {
 	bool user;
 	bool holes;
 	bool unsync;
+	struct list_head unsync_link;
 	unsigned int synced_turn;
 	u8 quick;
 	u8 calm;
@@ -175,6 +177,7 @@ static inline bool umbra_shadow_is_loose(const struct umbra_shadow_page *sp)
  * @generation: of pages that are not obsolete
  * @nr_pages: pages in use, including invalid roots
  * @limit: pages allowed before the oldest are zapped; 0 before it is first needed
+ * @unsync: pages that are
  * @turn: counts when pages are let go, and when they are brought back
  * @withheld_lock: guards @withholding, @withholders and their links with mmu_lock held
  *	for read
@@ -189,6 +192,7 @@ struct umbra_shadow {
 	unsigned int generation;
 	unsigned long nr_pages;
 	unsigned long limit;
+	struct list_head unsync;
 	unsigned int turn;
 	spinlock_t withheld_lock;
 	unsigned long withholding;

@@ -282,6 +282,9 @@ static int map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 		if (!sp)
 			return is_shared(how) ? NEEDS_BUILD : UMBRA_FAULT_RETRY;
 	}
+	/* Before the guest's entry is read again. */
+	if (how == ALONE && umbra_unsync_sleeps(sp) && !umbra_unsync_may_wake(sp))
+		umbra_sync_sleeping(vcpu->mmu, sp);
 	return t->slot ? map_leaf(vcpu, fault, walk, t, sptep, how) :
 			 map_mmio(vcpu, walk, sptep, t->mmio_gen);
 }

@@ -11,7 +11,9 @@
  *	level 1	      A   B		unsync: their guest tables are writable
  *
  * Bringing back protects all guest tables that are found below, pays once for
- * it, and only then reads them: what a guest writes later faults.
+ * it, and only then reads them: what a guest writes later faults. Where the marks to be
+ * followed are very many, which takes a guest that means it, all unsync pages that there
+ * are lose their entries: then they are in line, too.
  *
  * Entries that still agree with the guest's stay as they are, and those that
  * only lose rights stay mapped. What the guest has put in place of others, or made
@@ -137,57 +139,97 @@ static bool sync_page(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp)
 	return f.changed;
 }
 
+/* What is to be brought in line, and how. */
+struct collection {
+	struct list_head todo;
+	unsigned int left;	/* marks that may still be followed */
+	bool protected;		/* some tables were: flush before they are read */
+};
+
 /* Protect the guest's table again; it must not be read before the flush. */
-static void begin_sync(struct umbra_mmu *mmu, struct umbra_shadow_page *sp,
-		       struct list_head *todo)
+static void protect(struct umbra_mmu *mmu, struct umbra_shadow_page *sp)
 {
 	sp->unsync = false;
+	list_del(&sp->unsync_link);
 	sp->synced_turn = mmu->shadow->turn;
 	sp->writes = 0;
 	mmu->stat.mmu_unsync--;
 	umbra_track_begin(mmu, umbra_shadow_slot(mmu, sp->gfn), sp->gfn);
-	list_move_tail(&sp->link, todo);
 }
 
-/* Follow the marks, and take them away. Return: whether a table was protected. */
-static bool collect(struct umbra_mmu *mmu, struct umbra_shadow_page *sp, struct list_head *todo)
+static void begin_sync(struct umbra_mmu *mmu, struct umbra_shadow_page *sp,
+		       struct collection *c)
 {
-	bool protected = false;
+	/* With no entries it is in line as it is. */
+	if (!sp->unsync || !sp->nr_present)
+		return;
+	list_move_tail(&sp->link, &c->todo);
+	if (umbra_unsync_stays(sp))
+		return;
+	protect(mmu, sp);
+	c->protected = true;
+}
+
+/* Follow the marks, and take them away. */
+static void collect(struct umbra_mmu *mmu, struct umbra_shadow_page *sp, struct collection *c)
+{
 	unsigned int i;
 
-	/* With no entries it is in line as it is. */
-	if (sp->unsync && sp->nr_present) {
-		protected = !umbra_unsync_stays(sp);
-		if (protected)
-			begin_sync(mmu, sp, todo);
-		else
-			list_move_tail(&sp->link, todo);
-	}
+	begin_sync(mmu, sp, c);
 	if (!sp->unsync_links)
-		return protected;
-	for_each_set_bit(i, sp->unsync_map, TABLE_ENTRIES)
-		protected |= collect(mmu, umbra_spte_child(READ_ONCE(sp->spt[i])), todo);
-	bitmap_zero(sp->unsync_map, TABLE_ENTRIES);
-	sp->unsync_links = 0;
-	return protected;
+		return;
+	for_each_set_bit(i, sp->unsync_map, TABLE_ENTRIES) {
+		if (!c->left)
+			return;
+		c->left--;
+		collect(mmu, umbra_spte_child(READ_ONCE(sp->spt[i])), c);
+		if (!c->left)
+			return;
+		__clear_bit(i, sp->unsync_map);
+		sp->unsync_links--;
+	}
+}
+
+/* Those that stay unsync are to be found again. */
+static void mark_restless(struct umbra_mmu *mmu, struct collection *c)
+{
+	struct umbra_shadow_page *sp;
+
+	list_for_each_entry(sp, &c->todo, link) {
+		if (!sp->unsync || !sp->nr_present || umbra_unsync_mark(sp))
+			continue;
+		protect(mmu, sp);
+		c->protected = true;
+	}
 }
 
 void umbra_sync_loose_tree(struct umbra_mmu_vcpu *vcpu, struct umbra_shadow_page *sp)
 {
+	struct collection c = { .left = MARKS_MAX };
 	struct umbra_mmu *mmu = vcpu->mmu;
-	LIST_HEAD(todo);
 	bool changed;
 
 	lockdep_assert_held_write(&mmu->lock);
+	INIT_LIST_HEAD(&c.todo);
 	mmu->shadow->turn++;
-	if (collect(mmu, sp, &todo))
+	collect(mmu, sp, &c);
+	if (!c.left)
+		umbra_unsync_empty_all(mmu);
+	mark_restless(mmu, &c);
+	if (c.protected)
 		umbra_mmu_flush(mmu);
-	list_for_each_entry(sp, &todo, link) {
+	list_for_each_entry(sp, &c.todo, link) {
 		changed = sync_page(vcpu, sp);
 		if (sp->unsync)
 			umbra_unsync_refreshed(sp, changed);
 	}
-	list_splice(&todo, &mmu->shadow->active);
+	list_splice(&c.todo, &mmu->shadow->active);
+}
+
+void umbra_sync_sleeping(struct umbra_mmu *mmu, struct umbra_shadow_page *sp)
+{
+	protect(mmu, sp);
+	umbra_mmu_flush(mmu);
 }
 
 /* The entry of level 1 for @gva in a guest's table, if the shadow leads to one. */

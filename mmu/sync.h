@@ -19,8 +19,30 @@
  */
 bool umbra_unsync(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn);
 
-/* The first entry of an unsync page is about to be there: it has to be found again. */
+/* So many marks are set, or followed, at a time. */
+#define MARKS_MAX	2048
+
+/* Is @sp unsync and without entries, so that there need not be marks? */
+static inline bool umbra_unsync_sleeps(const struct umbra_shadow_page *sp)
+{
+	return sp->unsync && !sp->nr_present;
+}
+
+/*
+ * May such a page get an entry? If not, umbra_sync_sleeping() comes first.
+ * Context: mmu_lock held.
+ */
+bool umbra_unsync_may_wake(const struct umbra_shadow_page *sp);
+
+/*
+ * The first entry of an unsync page is about to be there: it has to be found again. Whoever
+ * adds it has asked umbra_unsync_may_wake(), or has just seen the page with entries, so
+ * that the marks are few, or there.
+ */
 void umbra_unsync_wake(struct umbra_mmu *mmu, struct umbra_shadow_page *sp);
+
+/* Protect the table of such a page again. What was read from it before is old. */
+void umbra_sync_sleeping(struct umbra_mmu *mmu, struct umbra_shadow_page *sp);
 
 /*
  * A leaf is about to be there: count it. Context: mmu_lock held for write; or for read
@@ -32,13 +54,25 @@ static inline void umbra_sync_fills(struct umbra_mmu *mmu, struct umbra_shadow_p
 		umbra_unsync_wake(mmu, sp);
 }
 
-/* A link to an unsync page, or to one that leads to some, is about to be there. */
-void umbra_unsync_linked(struct umbra_mmu *mmu, u64 *sptep);
+/*
+ * A link to an unsync page, or to one that leads to some, is about to be there.
+ * Return: false when too many ways lead to it: umbra_unsync_shed() has to come first.
+ */
+bool umbra_unsync_linked(struct umbra_mmu *mmu, u64 *sptep);
+
+/* Drop what makes @sp unsync, or lead to what is: its leaves, or those links. */
+void umbra_unsync_shed(struct umbra_mmu *mmu, struct umbra_shadow_page *sp);
+
+/* Drop the leaves of all unsync pages. */
+void umbra_unsync_empty_all(struct umbra_mmu *mmu);
+
+/* Mark the ways to @sp. Return: false when these are too many. */
+bool umbra_unsync_mark(struct umbra_shadow_page *sp);
 
 /* Is it better to leave @sp unsync, and to bring only its entries in line? */
 bool umbra_unsync_stays(const struct umbra_shadow_page *sp);
 
-/* That was done, and has @changed any. Marks the ways to @sp. */
+/* That was done, and has @changed any. */
 void umbra_unsync_refreshed(struct umbra_shadow_page *sp, bool changed);
 
 /**

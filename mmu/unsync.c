@@ -10,6 +10,9 @@
  * patches its code, would have it protected and let go each time. Such a page is
  * restless: it stays unsync, and what the guest may rely on after a flush is read
  * without protecting the table. What is read then is not older than the flush.
+ *
+ * With few tables a guest can make very many ways, all of which lead to one table. Where
+ * they are too many to be marked, or looked at, the table is protected instead.
  */
 #include <asm/processor-flags.h>
 #include <linux/moduleparam.h>
@@ -24,9 +27,6 @@ MODULE_PARM_DESC(restless_tables,
 
 /* Bounds how long bringing them all back takes. */
 #define UNSYNC_MAX	512
-
-/* And how long marking the ways to one takes when it is let go. */
-#define MARKS_MAX	2048
 
 /* A page that was let go right after it was brought back, so often, is restless. */
 #define QUICK_MAX	3
@@ -58,7 +58,10 @@ static void mark_links(struct umbra_shadow_page *sp)
 		mark_link(sptep);
 }
 
-/* Are there few enough ways down to @sp that have no marks? Takes them off @left. */
+/*
+ * May the ways down to @sp be marked? A guest can make very many, of few tables. Takes
+ * the links that have to be looked at off @left.
+ */
 static bool few_links(const struct umbra_shadow_page *sp, unsigned int *left)
 {
 	const struct umbra_shadow_page *parent, *last = NULL;
@@ -66,18 +69,33 @@ static bool few_links(const struct umbra_shadow_page *sp, unsigned int *left)
 	u64 *sptep;
 
 	umbra_rmap_for_each(sptep, &it, &sp->parents) {
-		parent = umbra_spte_page(sptep);
-		if (test_bit(umbra_spte_index(sptep), parent->unsync_map))
-			continue;
 		if (!*left)
 			return false;
 		--*left;
+		parent = umbra_spte_page(sptep);
 		/* The first mark in a page has its own ways marked. */
 		if (parent != last && !parent->unsync_links && !few_links(parent, left))
 			return false;
 		last = parent;
 	}
 	return true;
+}
+
+bool umbra_unsync_mark(struct umbra_shadow_page *sp)
+{
+	unsigned int left = MARKS_MAX;
+
+	if (!few_links(sp, &left))
+		return false;
+	mark_links(sp);
+	return true;
+}
+
+bool umbra_unsync_may_wake(const struct umbra_shadow_page *sp)
+{
+	unsigned int left = MARKS_MAX;
+
+	return few_links(sp, &left);
 }
 
 bool umbra_unsync(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn)
@@ -97,6 +115,7 @@ bool umbra_unsync(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn)
 			continue;
 		umbra_holes_forget(sp);
 		sp->unsync = true;
+		list_add(&sp->unsync_link, &mmu->shadow->unsync);
 		mmu->stat.mmu_unsync++;
 		if (sp->synced_turn + 1 != mmu->shadow->turn)
 			sp->quick = 0;
@@ -110,11 +129,16 @@ bool umbra_unsync(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t gfn)
 	return true;
 }
 
-void umbra_unsync_linked(struct umbra_mmu *mmu, u64 *sptep)
+bool umbra_unsync_linked(struct umbra_mmu *mmu, u64 *sptep)
 {
+	const struct umbra_shadow_page *parent = umbra_spte_page(sptep);
+
 	lockdep_assert_held_write(&mmu->lock);
+	if (!parent->unsync_links && !umbra_unsync_may_wake(parent))
+		return false;
 	mark_link(sptep);
 	umbra_direct_unsync(mmu);
+	return true;
 }
 
 bool umbra_unsync_stays(const struct umbra_shadow_page *sp)
@@ -130,8 +154,6 @@ void umbra_unsync_refreshed(struct umbra_shadow_page *sp, bool changed)
 		sp->calm = 0;
 		sp->quick = 0;
 	}
-	if (sp->nr_present)
-		mark_links(sp);
 }
 
 void umbra_unsync_wake(struct umbra_mmu *mmu, struct umbra_shadow_page *sp)
@@ -141,28 +163,45 @@ void umbra_unsync_wake(struct umbra_mmu *mmu, struct umbra_shadow_page *sp)
 	umbra_direct_unsync(mmu);
 }
 
-/* Entries of the unsync pages below, or more than @max. */
-static unsigned int count(const struct umbra_shadow_page *sp, unsigned int max)
+/*
+ * Have the unsync pages below few enough entries? Many ways may lead to one, which is
+ * counted each time. Takes entries and links off what is left.
+ */
+static bool few_entries(const struct umbra_shadow_page *sp, unsigned int *entries,
+			unsigned int *links)
 {
 	unsigned int i, n = sp->unsync ? sp->nr_present : 0;
 
+	if (n > *entries)
+		return false;
+	*entries -= n;
 	if (!sp->unsync_links)
-		return n;
+		return true;
 	for_each_set_bit(i, sp->unsync_map, TABLE_ENTRIES) {
-		if (n > max)
-			break;
-		n += count(umbra_spte_child(READ_ONCE(sp->spt[i])), max - n);
+		if (!*links)
+			return false;
+		--*links;
+		if (!few_entries(umbra_spte_child(READ_ONCE(sp->spt[i])), entries, links))
+			return false;
 	}
-	return n;
+	return true;
+}
+
+static void drop_leaves(struct umbra_mmu *mmu, struct umbra_shadow_page *sp)
+{
+	unsigned int i;
+
+	for (i = 0; i < TABLE_ENTRIES && sp->nr_present; i++)
+		if (umbra_spte_present(fmt, READ_ONCE(sp->spt[i])))
+			umbra_shadow_drop(mmu, &sp->spt[i]);
 }
 
 static void empty(struct umbra_mmu *mmu, struct umbra_shadow_page *sp)
 {
 	unsigned int i;
 
-	for (i = 0; sp->unsync && i < TABLE_ENTRIES && sp->nr_present; i++)
-		if (umbra_spte_present(fmt, READ_ONCE(sp->spt[i])))
-			umbra_shadow_drop(mmu, &sp->spt[i]);
+	if (sp->unsync)
+		drop_leaves(mmu, sp);
 	if (!sp->unsync_links)
 		return;
 	for_each_set_bit(i, sp->unsync_map, TABLE_ENTRIES)
@@ -171,15 +210,37 @@ static void empty(struct umbra_mmu *mmu, struct umbra_shadow_page *sp)
 	sp->unsync_links = 0;
 }
 
+void umbra_unsync_empty_all(struct umbra_mmu *mmu)
+{
+	struct umbra_shadow_page *sp;
+
+	lockdep_assert_held_write(&mmu->lock);
+	list_for_each_entry(sp, &mmu->shadow->unsync, unsync_link)
+		drop_leaves(mmu, sp);
+}
+
+void umbra_unsync_shed(struct umbra_mmu *mmu, struct umbra_shadow_page *sp)
+{
+	unsigned int i;
+
+	lockdep_assert_held_write(&mmu->lock);
+	if (sp->unsync)
+		drop_leaves(mmu, sp);
+	/* Takes the mark away as well. */
+	for_each_set_bit(i, sp->unsync_map, TABLE_ENTRIES)
+		umbra_shadow_drop(mmu, &sp->spt[i]);
+}
+
 bool umbra_unsync_empty(struct umbra_mmu_vcpu *vcpu, unsigned int max)
 {
 	struct umbra_shadow_page *sp = vcpu->shadow_root;
+	unsigned int links = MARKS_MAX;
 
 	lockdep_assert_held_write(&vcpu->mmu->lock);
 	/* Where each INVLPG exits all the same, it would only cost faults. */
 	if (vcpu->direct == UMBRA_DIRECT_NONE || (vcpu->state.cr4 & X86_CR4_PCIDE))
 		return false;
-	if (!sp || sp->role.invalid || count(sp, max) > max)
+	if (!sp || sp->role.invalid || !few_entries(sp, &max, &links))
 		return false;
 	empty(vcpu->mmu, sp);
 	umbra_direct_invlpg(vcpu);

@@ -144,3 +144,25 @@ int touch(u64 gva, u32 access, struct umbra_fault *fault)
 	srcu_read_unlock(&mmu->srcu, idx);
 	return result;
 }
+
+bool audited(void)
+{
+	struct umbra_audit audit;
+	int idx = srcu_read_lock(&mmu->srcu);
+
+	umbra_mmu_audit(mmu, true, &audit);
+	srcu_read_unlock(&mmu->srcu, idx);
+	if (audit.findings)
+		printf("# %lu findings: %s\n", audit.findings, audit.first);
+	return !audit.findings;
+}
+
+int fault_of_another(u64 addr, u32 access, bool ept)
+{
+	struct umbra_fault f = { .addr = addr, .access = access };
+	int idx = srcu_read_lock(&mmu->srcu);
+	int result = ept ? umbra_mmu_ept_fault(&cpu->v, &f) : umbra_mmu_shadow_fault(&cpu->v, &f);
+
+	srcu_read_unlock(&mmu->srcu, idx);
+	return result;
+}

@@ -49,6 +49,12 @@ void long_mode(void);
 /* One access at any address: the last result of the faults it takes. */
 int touch(u64 gva, u32 access, struct umbra_fault *fault);
 
+/* A fault that another vCPU takes, which leaves the CPU in the guest. */
+int fault_of_another(u64 addr, u32 access, bool ept);
+
+/* Does the auditor agree? */
+bool audited(void);
+
 static inline bool works(u64 gva, u32 access)
 {
 	int result = touch(gva, access, NULL);

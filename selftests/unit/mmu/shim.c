@@ -174,8 +174,11 @@ void *unit_phys_to_virt(phys_addr_t pa)
 	return addr;
 }
 
+UNIT_PER_THREAD u64 unit_page_lookups;
+
 struct page *unit_virt_to_page(const void *addr)
 {
+	unit_page_lookups++;
 	return &arena_page[arena_index(addr)];
 }
 

@@ -8,17 +8,6 @@
 #include "../../../mmu/sync.h"
 #include "scene.h"
 
-/* A fault that another vCPU takes. */
-static int fault_of_another(u64 addr, u32 access, bool ept)
-{
-	struct umbra_fault f = { .addr = addr, .access = access };
-	int idx = srcu_read_lock(&mmu->srcu);
-	int result = ept ? umbra_mmu_ept_fault(&cpu->v, &f) : umbra_mmu_shadow_fault(&cpu->v, &f);
-
-	srcu_read_unlock(&mmu->srcu, idx);
-	return result;
-}
-
 /* The frame that a read finds, from within the guest. */
 static kvm_pfn_t reads(gfn_t gfn)
 {

@@ -28,18 +28,6 @@ static void watch_holds(void)
 	unit_hold_ends = hold_ends;
 }
 
-static bool audited(void)
-{
-	struct umbra_audit audit;
-	int idx = srcu_read_lock(&mmu->srcu);
-
-	umbra_mmu_audit(mmu, true, &audit);
-	srcu_read_unlock(&mmu->srcu, idx);
-	if (audit.findings)
-		printf("# %lu findings: %s\n", audit.findings, audit.first);
-	return !audit.findings;
-}
-
 /* @nr tables of level 1 below the directory at frame 3, each with one page. */
 static void vm_with_tables(unsigned int nr)
 {
@@ -257,46 +245,6 @@ static void scene_slot(void)
 	vm_destroy("slot");
 }
 
-/* Write to the table of level 1 at frame 4 through itself. */
-static int write_table(u64 gva)
-{
-	struct umbra_fault fault;
-
-	return touch(gva + 0x1000, UMBRA_ACC_WRITE, &fault);
-}
-
-/* A table that is linked to very often, from tables that are, too. */
-static void scene_marks(void)
-{
-	bool good = true;
-
-	vm_create(UMBRA_POLICY_SHADOW);
-	long_mode();
-	set_entry(4, 0, 20 << 12 | PTE);
-	set_entry(4, 1, 4 << 12 | PTE);
-	for (unsigned int i = 0; i < 512; i++) {
-		set_entry(3, i, 4 << 12 | PTE);
-		set_entry(30, i, 4 << 12 | PTE);
-		for (unsigned int t = 0; t < 4; t++)
-			set_entry(512 + t, i, (i & 1 ? 3ull : 30ull) << 12 | PTE);
-	}
-	for (unsigned int t = 0; t < 4; t++)
-		set_entry(1, 1 + t, (u64)(512 + t) << 12 | PTE);
-	for (u64 i = 0; good && i < 512; i++)
-		good = works(i << 21, 0);
-	ok(good && write_table(0) == UMBRA_FAULT_FIXED && mmu->stat.mmu_unsync == 1,
-	   "512 links to a table: it may be written to");
-	guest_flush_all(cpu);
-	for (u64 i = 0; good && i < 4 * 512; i++)
-		good = works((512 + i) << 30, 0);
-	for (u64 i = 0; good && i < 512; i++)
-		good = works(512ull << 30 | i << 21, 0);
-	ok(good && write_table(512ull << 30) == UMBRA_FAULT_EMULATE && !mmu->stat.mmu_unsync,
-	   "and as many to each directory: too much to mark, the write is emulated");
-	ok(audited(), "all is in order");
-	vm_destroy("marks");
-}
-
 int main(void)
 {
 	random_state = 1;
@@ -308,6 +256,5 @@ int main(void)
 	scene_orphans();
 	scene_unmap();
 	scene_slot();
-	scene_marks();
 	return tap_done();
 }

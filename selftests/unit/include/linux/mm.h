@@ -8,9 +8,12 @@
 #include <linux/mm_types.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
 
 struct page *unit_virt_to_page(const void *addr);
+/* How often that was called: how long something takes that follows sptes. */
+extern UNIT_PER_THREAD u64 unit_page_lookups;
 void *page_address(const struct page *page);
 
 #define virt_to_page(x)			unit_virt_to_page((const void *)(x))
