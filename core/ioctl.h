@@ -63,6 +63,7 @@ void umbra_msr_filter_destroy(struct umbra_vm *vm);
 
 /* vapic.c */
 long umbra_vapic_set_addr(struct umbra_call *call);
+long umbra_vapic_set_reporting(struct umbra_call *call);
 
 /* vm.c */
 long umbra_vm_create(struct umbra_call *call);

@@ -28,6 +28,10 @@ static int handle_requests(struct umbra_vcpu *vcpu)
 		umbra_vmx_debug_exit(vcpu);
 		return 0;
 	}
+	if (test_and_clear_bit(UMBRA_REQ_TPR_ACCESS, &vcpu->requests)) {
+		umbra_vapic_report(vcpu);
+		return 0;
+	}
 	if (test_and_clear_bit(UMBRA_REQ_EVENT, &vcpu->requests)) {
 		umbra_vcpu_take_signals(vcpu);
 		umbra_vmx_request_window(vcpu);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * KVM_SET_VAPIC_ADDR: a word in guest memory through which patched guests read
- * and write the task priority without an exit.
+ * and write the task priority without an exit. KVM_TPR_ACCESS_REPORTING: where user
+ * space has to patch them.
  */
 #include <linux/kvm.h>
 #include <umbra/hostmem.h>
 #include <umbra/irqchip.h>
 #include <umbra/vcpu.h>
+#include <umbra/vmx.h>
 #include "ioctl.h"
 #include "vapic.h"
 
@@ -23,6 +25,35 @@ long umbra_vapic_set_addr(struct umbra_call *call)
 		return -EINVAL;
 	vcpu->vapic_addr = args->vapic_addr;
 	return 0;
+}
+
+long umbra_vapic_set_reporting(struct umbra_call *call)
+{
+	const struct kvm_tpr_access_ctl *ctl = call->data;
+
+	if (ctl->flags)
+		return -EINVAL;
+	call->vcpu->tpr_reporting = ctl->enabled;
+	return 0;
+}
+
+/* A later access of the same instruction may make kvm_run its own: keep it here. */
+void umbra_vcpu_tpr_access(struct umbra_vcpu *vcpu, bool write)
+{
+	if (!vcpu->tpr_reporting)
+		return;
+	vcpu->tpr_rip = umbra_vmx_rip(vcpu);
+	vcpu->tpr_write = write;
+	umbra_make_request(vcpu, UMBRA_REQ_TPR_ACCESS);
+}
+
+void umbra_vapic_report(struct umbra_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	run->exit_reason = KVM_EXIT_TPR_ACCESS;
+	run->tpr_access.rip = vcpu->tpr_rip;
+	run->tpr_access.is_write = vcpu->tpr_write;
 }
 
 void umbra_vapic_publish(struct umbra_vcpu *vcpu)

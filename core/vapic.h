@@ -11,4 +11,7 @@ void umbra_vapic_publish(struct umbra_vcpu *vcpu);
 /* After the exit: the task priority that the guest may have written. */
 void umbra_vapic_collect(struct umbra_vcpu *vcpu);
 
+/* The exit for which umbra_vcpu_tpr_access() has asked. */
+void umbra_vapic_report(struct umbra_vcpu *vcpu);
+
 #endif /* _UMBRA_CORE_VAPIC_H */

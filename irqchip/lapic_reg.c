@@ -302,5 +302,7 @@ bool umbra_lapic_mmio(struct umbra_lapic *lapic, gpa_t gpa, void *data, unsigned
 		mmio_read(lapic, offset, data, len);
 	else if (len == 4 && !(offset & 15) && offset < KVM_APIC_REG_SIZE)
 		xapic_write(lapic, offset, *(u32 *)data);
+	if (offset == APIC_TASKPRI)
+		umbra_vcpu_tpr_access(lapic->vcpu, write);
 	return true;
 }

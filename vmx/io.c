@@ -15,6 +15,9 @@
 #define IO_QUAL_IN	BIT(3)
 #define IO_QUAL_STRING	BIT(4)
 
+/* Of QEMU's option ROM for the task priority. */
+#define VAPIC_PORT	0x7e
+
 /* User space has done the access; unless it moved RIP, the instruction is over. */
 static int complete_out(struct umbra_vcpu *vcpu)
 {
@@ -77,6 +80,13 @@ static bool kernel_port(struct vmx_vcpu *vmx, u16 port, bool in)
 	return true;
 }
 
+/* QEMU changes the instruction before RIP when it sees this OUT: RIP is behind it. */
+static bool rip_moves_first(struct vmx_vcpu *vmx, u16 port)
+{
+	return unlikely(port == VAPIC_PORT) &&
+	       !(READ_ONCE(vmx->vcpu.vm->opt.quirks_off) & KVM_X86_QUIRK_OUT_7E_INC_RIP);
+}
+
 int vmx_handle_io(struct vmx_vcpu *vmx)
 {
 	struct umbra_vcpu *vcpu = &vmx->vcpu;
@@ -101,7 +111,10 @@ int vmx_handle_io(struct vmx_vcpu *vmx)
 		vcpu->complete = complete_in;
 	} else {
 		memcpy(vcpu->pio_page, &vcpu->regs[UMBRA_RAX], 4);
-		vcpu->complete = complete_out;
+		if (rip_moves_first(vmx, run->io.port))
+			vmx_skip_insn(vmx);
+		else
+			vcpu->complete = complete_out;
 	}
 	return VMX_EXIT_TO_USER;
 }

@@ -59,6 +59,11 @@ void umbra_vmx_set_regs(struct umbra_vcpu *vcpu, const struct kvm_regs *regs)
 	vmx_debug_moved(vmx);
 }
 
+u64 umbra_vmx_rip(struct umbra_vcpu *vcpu)
+{
+	return vmx_rip(to_vmx(vcpu));
+}
+
 bool umbra_vmx_if_flag(struct umbra_vcpu *vcpu)
 {
 	return vmx_rflags(to_vmx(vcpu)) & X86_EFLAGS_IF;

@@ -196,6 +196,15 @@ bool umbra_ioeventfd_signal(struct umbra_vm *vm, bool pio, u64 addr, const void 
  */
 void umbra_vcpu_notify(struct umbra_vcpu *vcpu);
 
+/**
+ * umbra_vcpu_tpr_access() - the guest used the task priority register of its xAPIC
+ * @write: it wrote to it
+ *
+ * With KVM_TPR_ACCESS_REPORTING user space hears of it when the instruction is over.
+ * Context: the vCPU's thread in KVM_RUN, loaded.
+ */
+void umbra_vcpu_tpr_access(struct umbra_vcpu *vcpu, bool write);
+
 /* Deliver an NMI; any context. */
 void umbra_vcpu_nmi(struct umbra_vcpu *vcpu);
 

@@ -47,6 +47,7 @@ enum umbra_request {
 	UMBRA_REQ_STEAL,
 	UMBRA_REQ_MSR_FILTER,
 	UMBRA_REQ_DEBUG,
+	UMBRA_REQ_TPR_ACCESS,
 };
 
 /* Bits of vcpu->signals: what other CPUs send to a vCPU with a local APIC. */
@@ -121,6 +122,9 @@ struct umbra_vcpu_stat {
  * @mp_state: KVM_MP_STATE_*
  * @lapic: local APIC in the kernel, or NULL: user space has it
  * @vapic_addr: gpa of the word of KVM_SET_VAPIC_ADDR, or 0
+ * @tpr_reporting: user space wants to know who uses the task priority register
+ * @tpr_write: how the last one did
+ * @tpr_rip: and where
  * @wait: where the vCPU sleeps; woken by any CPU
  * @signals: bit set of enum umbra_signal; atomic bit operations
  * @sipi_vector: start-up page of UMBRA_SIGNAL_SIPI; written before the bit
@@ -168,6 +172,9 @@ struct umbra_vcpu {
 	u32 mp_state;
 	struct umbra_lapic *lapic;
 	gpa_t vapic_addr;
+	bool tpr_reporting;
+	bool tpr_write;
+	u64 tpr_rip;
 	struct rcuwait wait;
 	unsigned long signals;
 	u8 sipi_vector;

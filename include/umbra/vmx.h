@@ -148,6 +148,11 @@ int umbra_vmx_queue_nmi(struct umbra_vcpu *vcpu);
 void umbra_vmx_queue_exception(struct umbra_vcpu *vcpu, const struct umbra_exception *exc);
 
 /**
+ * umbra_vmx_rip() - RIP, of the instruction that is being executed
+ */
+u64 umbra_vmx_rip(struct umbra_vcpu *vcpu);
+
+/**
  * umbra_vmx_nmi_pending() - does an NMI wait for delivery?
  */
 bool umbra_vmx_nmi_pending(struct umbra_vcpu *vcpu);

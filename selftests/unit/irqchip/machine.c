@@ -72,6 +72,10 @@ void machine_run(u64 ns)
 	unit_now = end;
 }
 
+void umbra_vcpu_tpr_access(struct umbra_vcpu *vcpu, bool write)
+{
+}
+
 void umbra_vcpu_notify(struct umbra_vcpu *vcpu)
 {
 	vcpu->notified++;
