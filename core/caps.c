@@ -43,6 +43,7 @@ static bool always_there(unsigned long cap)
 	case KVM_CAP_DEBUGREGS:
 	case KVM_CAP_SET_GUEST_DEBUG:
 	case KVM_CAP_X86_ROBUST_SINGLESTEP:
+	case KVM_CAP_KVMCLOCK_CTRL:
 	case KVM_CAP_SREGS2:
 	case KVM_CAP_ENABLE_CAP_VM:
 	case KVM_CAP_CHECK_EXTENSION_VM:

@@ -135,6 +135,7 @@ static const struct ioctl_row vcpu_rows[] = {
 	{ KVM_X86_SET_MCE, VCPU_LOADED, umbra_state_mce_inject },
 	{ KVM_SET_VAPIC_ADDR, VCPU | UMBRA_LOCK_SRCU, umbra_vapic_set_addr },
 	{ KVM_TPR_ACCESS_REPORTING, VCPU, umbra_vapic_set_reporting },
+	{ KVM_KVMCLOCK_CTRL, VCPU, umbra_clock_stopped },
 	{ KVM_INTERRUPT, VCPU_LOADED, umbra_state_interrupt },
 	{ KVM_NMI, VCPU_LOADED, umbra_state_nmi },
 	{ KVM_SET_SIGNAL_MASK, VCPU | UMBRA_ARG_RAW, umbra_state_signal_mask },

@@ -185,5 +185,6 @@ long umbra_irq_set_lapic(struct umbra_call *call);
 /* clock.c */
 long umbra_clock_get(struct umbra_call *call);
 long umbra_clock_set(struct umbra_call *call);
+long umbra_clock_stopped(struct umbra_call *call);
 
 #endif /* _UMBRA_CORE_IOCTL_H */

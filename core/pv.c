@@ -16,6 +16,7 @@
 #include <umbra/vm.h>
 #include <umbra/vmx.h>
 #include "clock.h"
+#include "ioctl.h"
 
 /* The guest polls the version: odd while the rest is being written. */
 #define VERSION_SIZE	sizeof(u32)
@@ -71,7 +72,7 @@ void umbra_pv_update_clock(struct umbra_vcpu *vcpu)
 {
 	struct umbra_clock *clock = &vcpu->vm->clock;
 	gpa_t gpa = enabled_gpa(vcpu->pv.system_time);
-	struct pvclock_vcpu_time_info info = {};
+	struct pvclock_vcpu_time_info info = {}, old;
 	int idx;
 
 	if (gpa == NO_GPA)
@@ -85,10 +86,27 @@ void umbra_pv_update_clock(struct umbra_vcpu *vcpu)
 		info.flags = PVCLOCK_TSC_STABLE_BIT;
 
 	idx = srcu_read_lock(&vcpu->mmu.mmu->srcu);
-	/* Whatever was there, the version counts on from it. */
-	if (!umbra_guest_read(vcpu->mmu.mmu, gpa, &info.version, sizeof(info.version)))
+	/* The version counts on from what was there; the guest clears the flag. */
+	if (!umbra_guest_read(vcpu->mmu.mmu, gpa, &old, sizeof(old))) {
+		info.version = old.version;
+		info.flags |= old.flags & PVCLOCK_GUEST_STOPPED;
+		if (vcpu->pv.stopped)
+			info.flags |= PVCLOCK_GUEST_STOPPED;
+		vcpu->pv.stopped = false;
 		write_versioned(vcpu, gpa, &info, sizeof(info));
+	}
 	srcu_read_unlock(&vcpu->mmu.mmu->srcu, idx);
+}
+
+long umbra_clock_stopped(struct umbra_call *call)
+{
+	struct umbra_vcpu *vcpu = call->vcpu;
+
+	if (enabled_gpa(vcpu->pv.system_time) == NO_GPA)
+		return -EINVAL;
+	vcpu->pv.stopped = true;
+	umbra_make_request(vcpu, UMBRA_REQ_CLOCK);
+	return 0;
 }
 
 void umbra_pv_update_steal(struct umbra_vcpu *vcpu)

@@ -37,6 +37,7 @@ struct umbra_clock {
  * struct umbra_pv - a vCPU's paravirtual state; vcpu->mutex
  * @enforced: the guest uses only what its CPUID offers
  * @system_time: MSR_KVM_SYSTEM_TIME, address and enable bit
+ * @stopped: user space had stopped the guest, which is still to be told
  * @wall_clock: MSR_KVM_WALL_CLOCK
  * @steal: MSR_KVM_STEAL_TIME, address and enable bit
  * @eoi: MSR_KVM_PV_EOI_EN, address and enable bit
@@ -46,6 +47,7 @@ struct umbra_clock {
 struct umbra_pv {
 	bool enforced;
 	u64 system_time;
+	bool stopped;
 	u64 wall_clock;
 	u64 steal;
 	u64 eoi;

@@ -205,6 +205,32 @@ TEST_F(options, clock_page)
 	EXPECT_EQ(0, set_msr(&self->m, MSR_STEAL_TIME, MACHINE_DATA | 3));
 }
 
+/* A guest that was stopped is told, once, and does not take it for a lockup. */
+TEST_F(options, clock_tells_of_a_stop)
+{
+	u8 *flags = self->m.mem + MACHINE_DATA + 29;
+	int fd = self->m.vcpu.fd;
+
+	ASSERT_EQ(1, TRY(self->vm, KVM_CHECK_EXTENSION, KVM_CAP_KVMCLOCK_CTRL));
+	EXPECT_EQ(-EINVAL, TRY(fd, KVM_KVMCLOCK_CTRL, 0));
+	ASSERT_EQ(1, set_msr(&self->m, MSR_SYSTEM_TIME, MACHINE_DATA | 1));
+	CODE(&self->m, 0xf4);
+	ASSERT_EQ(KVM_EXIT_HLT, machine_enter(&self->m));
+	EXPECT_EQ(0, *flags & 2);
+	ASSERT_EQ(0, TRY(fd, KVM_KVMCLOCK_CTRL, 0));
+	ASSERT_EQ(KVM_EXIT_HLT, machine_enter(&self->m));
+	EXPECT_EQ(2, *flags & 2);
+
+	/* It stays until the guest has seen it. */
+	ASSERT_EQ(1, set_msr(&self->m, MSR_SYSTEM_TIME, MACHINE_DATA | 1));
+	ASSERT_EQ(KVM_EXIT_HLT, machine_enter(&self->m));
+	EXPECT_EQ(2, *flags & 2);
+	*flags &= ~2;
+	ASSERT_EQ(1, set_msr(&self->m, MSR_SYSTEM_TIME, MACHINE_DATA | 1));
+	ASSERT_EQ(KVM_EXIT_HLT, machine_enter(&self->m));
+	EXPECT_EQ(0, *flags & 2);
+}
+
 TEST_F(options, tsc_offset)
 {
 	u64 value = 12345;
