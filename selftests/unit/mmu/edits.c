@@ -132,20 +132,25 @@ static void log_or_delete(void)
 void step_huge(struct cpu *cpu)
 {
 	struct guest_access a;
+	unsigned int cpl;
 
 	if (!machine.slot[1] || (!spare_huge && !chance(10)))
 		return;
 	host_clear_huge();
 	host_collapse();
 	next_access(cpu, &a);
+	cpl = cpu->v.state.cpl;
 	a.unpaged_gfn = slot_plan[1].base + rnd(slot_plan[1].npages);
 	a.write = chance(70);
 	a.fetch = false;
 	if (cpu->v.state.cr0 & X86_CR0_PG)
 		lead_to_huge(cpu, &a);
+	cpu->v.state.cpl = cpl;
 	for (unsigned int i = 2 + rnd(3); i && machine.slot[1]; i--) {
 		guest_access(cpu, &a);
 		log_or_delete();
+		/* Others come from another privilege level. */
+		cpu->v.state.cpl = cpl;
 	}
 	guest_access(cpu, &a);
 	if (machine.slot[1] && machine.slot[1]->dirty_bitmap && chance(80))

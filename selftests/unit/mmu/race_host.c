@@ -538,24 +538,58 @@ static void set_logging(int id, bool on)
 	free(old);
 }
 
-/* As KVM_GET_DIRTY_LOG. A page is reported before it may be written unseen. */
+/* As KVM_GET_DIRTY_LOG without manual protection: @taken is what was in the log. */
+static void take_log(struct umbra_memslot *slot, unsigned long *taken)
+{
+	umbra_mmu_log_sync(&race_mmu);
+	for (unsigned int i = 0; i < BITS_TO_LONGS(slot->npages); i++)
+		taken[i] = xchg(&slot->dirty_bitmap[i], 0ul);
+}
+
+static void read_log(struct umbra_memslot *slot, unsigned long *copy)
+{
+	umbra_mmu_log_sync(&race_mmu);
+	for (unsigned int i = 0; i < BITS_TO_LONGS(slot->npages); i++)
+		copy[i] = READ_ONCE(slot->dirty_bitmap[i]);
+}
+
+/* As KVM_CLEAR_DIRTY_LOG for some words: @bits loses what is not cleared. */
+static void clear_log(struct umbra_memslot *slot, unsigned long *bits)
+{
+	unsigned int words = BITS_TO_LONGS(slot->npages), first = rnd(words);
+	unsigned int end = first + 1 + rnd(words - first);
+
+	umbra_mmu_log_sync(&race_mmu);
+	for (unsigned int i = 0; i < words; i++)
+		bits[i] = i < first || i >= end ? 0 : bits[i] &
+			  __atomic_fetch_and(&slot->dirty_bitmap[i], ~bits[i], __ATOMIC_SEQ_CST);
+	umbra_mmu_log_again(&race_mmu, slot, bits + first, first * BITS_PER_LONG,
+			    (end - first) * BITS_PER_LONG);
+}
+
+/* A page is reported before it may be written unseen. */
 static void harvest(int id)
 {
 	const struct race_slot *plan = &race_slot[id];
 	struct umbra_memslot *slot = slot_now[id];
 	unsigned long taken[BITS_TO_LONGS(HUGE_PAGES)];
+	bool manual = chance(50);
 	long before[HUGE_PAGES];
 	int idx = srcu_read_lock(&race_mmu.srcu);
 
 	for (unsigned int i = 0; i < plan->npages; i++)
 		before[i] = atomic_long_read(&version[plan->first_page + i]);
-	umbra_mmu_log_sync(&race_mmu);
-	for (unsigned int i = 0; i < BITS_TO_LONGS(plan->npages); i++)
-		taken[i] = xchg(&slot->dirty_bitmap[i], 0ul);
+	if (manual)
+		read_log(slot, taken);
+	else
+		take_log(slot, taken);
 	for (unsigned int i = 0; i < plan->npages; i++)
 		if (before[i] > seen[plan->first_page + i] && !test_bit(i, taken))
 			broken("a write to page %u is not in the log", plan->first_page + i);
-	umbra_mmu_log_again(&race_mmu, slot, taken, 0, plan->npages);
+	if (manual)
+		clear_log(slot, taken);
+	else
+		umbra_mmu_log_again(&race_mmu, slot, taken, 0, plan->npages);
 	umbra_mmu_flush(&race_mmu);
 	srcu_read_unlock(&race_mmu.srcu, idx);
 	remember(id, taken);

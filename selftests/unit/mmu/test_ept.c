@@ -257,6 +257,55 @@ static void scene_log_all(void)
 	vm_destroy("log all");
 }
 
+/* Others may have mmu_lock meanwhile: the tables that were looked at go. */
+static void tables_go(void)
+{
+	unit_lock_free = NULL;
+	umbra_mmu_set_nx_huge(mmu, true);
+}
+
+static void scene_log_yields(void)
+{
+	unsigned long all[8];
+	int idx;
+
+	ept_create();
+	populate(1);
+	slot_log_dirty(1, true);
+	visit(512, 512, true);
+	memset(all, 0xff, sizeof(all));
+	idx = srcu_read_lock(&mmu->srcu);
+	unit_lock_free = tables_go;
+	umbra_mmu_log_again(mmu, machine.slot[1], all, 0, 512);
+	umbra_mmu_flush(mmu);
+	srcu_read_unlock(&mmu->srcu, idx);
+	ok(!unit_lock_free && !small(), "log yields: the tables have gone");
+	slot_log_dirty(1, false);
+	vm_destroy("log yields");
+}
+
+/* The fewest small leaves there were when mmu_lock was given up. */
+static s64 fewest;
+
+static void hold_ends(void)
+{
+	fewest = min(fewest, small());
+}
+
+/* Nobody waits until all leaves are gone through: they go with their tables. */
+static void scene_delete_tables(void)
+{
+	ept_create();
+	populate(1);
+	visit(512, 512, true);
+	fewest = small();
+	unit_hold_ends = hold_ends;
+	slot_delete(1);
+	unit_hold_ends = NULL;
+	ok(fewest == 512 && !small(), "leaves are not counted under the lock");
+	vm_destroy("delete tables");
+}
+
 static void scene_delete(void)
 {
 	ept_create();
@@ -287,5 +336,7 @@ int main(void)
 	scene_split(true);
 	scene_log_all();
 	scene_delete();
+	scene_delete_tables();
+	scene_log_yields();
 	return tap_done();
 }

@@ -228,6 +228,31 @@ static void scene_unmap(void)
 	vm_destroy("unmap");
 }
 
+/* While the host takes memory back from a slot that is being deleted, that comes to an end. */
+static struct umbra_memslot retired;
+
+static void deletion_ends(void)
+{
+	unit_lock_free = NULL;
+	umbra_mmu_zap_gfns(mmu, &retired, retired.base_gfn, retired.base_gfn + retired.npages);
+	memset(&retired, 0x5a, sizeof(retired));
+}
+
+static void scene_retired(void)
+{
+	ok(vm_with_full_tables(), "100 full tables");
+	retired = *machine.slot[0];
+	umbra_mmu_slot_retire(mmu, &retired);
+	write_lock(&mmu->lock);
+	unit_lock_free = deletion_ends;
+	umbra_mmu_unmap_gfns(mmu, &retired, 20, 170, true);
+	write_unlock(&mmu->lock);
+	ok(!unit_lock_free && !mmu->retiring && !atomic64_read(&mmu->stat.pages_4k),
+	   "a slot that goes meanwhile is left alone");
+	ok(audited(), "all is in order");
+	vm_destroy("retired");
+}
+
 static void scene_slot(void)
 {
 	u64 dropped;
@@ -256,5 +281,6 @@ int main(void)
 	scene_orphans();
 	scene_unmap();
 	scene_slot();
+	scene_retired();
 	return tap_done();
 }

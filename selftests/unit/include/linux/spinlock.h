@@ -139,11 +139,14 @@ static inline void read_unlock(rwlock_t *l)
 
 static inline int cond_resched_rwlock_write(rwlock_t *l)
 {
+	/* It may see to it that it is called once. */
+	void (*lock_free)(void) = unit_lock_free;
+
 	write_unlock(l);
-	if (unit_lock_free)
-		unit_lock_free();
+	if (lock_free)
+		lock_free();
 	write_lock(l);
-	return !!unit_lock_free;
+	return !!lock_free;
 }
 
 #endif
