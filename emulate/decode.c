@@ -322,6 +322,8 @@ static enum umbra_emu_result decode_immediate(struct umbra_emu *emu)
 		return take_signed(emu, 1, &insn->imm);
 	if (insn->src == KIND_IMM || (insn->flags & EMU_F_IMM))
 		return take_signed(emu, min_t(u8, insn->opsize, 4), &insn->imm);
+	if (insn->src == KIND_IMM64)
+		return take_signed(emu, insn->opsize, &insn->imm);
 	if (insn->src == KIND_MOFFS || insn->dst == KIND_MOFFS)
 		return take(emu, insn->adsize, &insn->disp);
 	return UMBRA_EMU_DONE;
@@ -354,24 +356,30 @@ static bool is_undefined(const struct umbra_emu_insn *insn)
 	return !(insn->flags & EMU_F_LOCK) || !memory;
 }
 
-/**
- * emu_decode() - fetch and decode the instruction at emu->rip into emu->insn
- * @emu: context
- */
-enum umbra_emu_result emu_decode(struct umbra_emu *emu)
+/* Steps know more than the emulator. */
+static bool is_open(const struct umbra_emu *emu)
 {
-	struct umbra_emu_insn *insn = &emu->insn;
-	enum umbra_emu_result ret;
+	return emu->steps || !(emu->insn.flags & EMU_F_STEP);
+}
 
+static void begin(struct umbra_emu_insn *insn)
+{
 	memset(insn, 0, sizeof(*insn));
 	insn->seg = -1;
 	insn->base = -1;
 	insn->index = -1;
+}
+
+static enum umbra_emu_result decode(struct umbra_emu *emu)
+{
+	struct umbra_emu_insn *insn = &emu->insn;
+	enum umbra_emu_result ret;
+
 	ret = decode_opcode(emu);
 	if (ret)
 		return ret;
 	decode_sizes(emu);
-	if (!emu_opcode_lookup(insn))
+	if (!emu_opcode_lookup(insn) || !is_open(emu))
 		return UMBRA_EMU_UNKNOWN;
 	if (insn->flags & (emu->mode == UMBRA_EMU_LONG64 ? EMU_F_NOT64 : EMU_F_ONLY64))
 		return UMBRA_EMU_UNKNOWN;
@@ -382,6 +390,9 @@ enum umbra_emu_result emu_decode(struct umbra_emu *emu)
 		if (!emu_opcode_group(insn))
 			return UMBRA_EMU_UNKNOWN;
 		decode_stack_size(emu);
+	} else if (insn->flags & EMU_F_OPREG) {
+		insn->modrm = 0xc0;
+		insn->rm = (insn->opcode & 7) | (insn->rex & EMU_REX_B ? 8 : 0);
 	}
 	ret = decode_immediate(emu);
 	if (ret)
@@ -389,4 +400,28 @@ enum umbra_emu_result emu_decode(struct umbra_emu *emu)
 	if (is_undefined(insn))
 		return emu_fault(emu, EMU_VECTOR_UD, false);
 	return UMBRA_EMU_DONE;
+}
+
+/**
+ * emu_decode() - fetch and decode the instruction at emu->rip into emu->insn
+ * @emu: context
+ */
+enum umbra_emu_result emu_decode(struct umbra_emu *emu)
+{
+	begin(&emu->insn);
+	return decode(emu);
+}
+
+/**
+ * emu_decode_bytes() - the same, from the caller's bytes
+ * @emu: context; its fetch op is asked for more
+ * @bytes: the first bytes of the instruction
+ * @nr: how many, at most UMBRA_EMU_MAX_INSN
+ */
+enum umbra_emu_result emu_decode_bytes(struct umbra_emu *emu, const u8 *bytes, unsigned int nr)
+{
+	begin(&emu->insn);
+	memcpy(emu->insn.bytes, bytes, nr);
+	emu->insn.fetched = nr;
+	return decode(emu);
 }

@@ -77,9 +77,13 @@ enum emu_op {
 	OP_MUL, OP_IMUL, OP_DIV, OP_IDIV, OP_IMUL2, OP_IMUL3,
 	OP_SETCC, OP_CMOVCC,
 	OP_PUSH, OP_POP, OP_CALL, OP_JMP,
+	/* only as steps */
+	OP_JCC, OP_RET, OP_LEAVE, OP_PUSHF, OP_POPF, OP_CLI,
+	OP_LEA, OP_NOP, OP_FENCE, OP_CWDE, OP_CDQ, OP_BSWAP,
+	OP_INVLPG, OP_FROM_CR, OP_TO_CR, OP_IN, OP_OUT, OP_CPUID, OP_RDMSR, OP_WRMSR,
 	/* refined by ModRM.reg */
-	OP_GROUP1, OP_GROUP1A, OP_GROUP2, OP_GROUP3, OP_GROUP4, OP_GROUP5, OP_GROUP8,
-	OP_GROUP9, OP_GROUP11,
+	OP_GROUP1, OP_GROUP1A, OP_GROUP2, OP_GROUP3, OP_GROUP4, OP_GROUP5, OP_GROUP7,
+	OP_GROUP8, OP_GROUP9, OP_GROUP11, OP_GROUP15,
 };
 
 /* Where an operand is. */
@@ -93,6 +97,7 @@ enum emu_kind {
 	KIND_ACC,	/* accumulator */
 	KIND_IMM,	/* immediate of operand size, at most 4 bytes */
 	KIND_IMM8,	/* sign-extended byte */
+	KIND_IMM64,	/* immediate of operand size */
 	KIND_ONE,	/* the number 1 */
 	KIND_CL,
 	KIND_MOFFS,	/* memory at an absolute offset */
@@ -116,13 +121,15 @@ enum emu_kind {
 #define EMU_F_NEAR		BIT(13)	/* 8 bytes in 64-bit mode, whatever prefixes say */
 #define EMU_F_VVVV		BIT(14)	/* VEX.vvvv is an operand */
 #define EMU_F_NARROW		BIT(15)	/* VEX.L has to be 0 */
+#define EMU_F_STEP		BIT(16)	/* known to steps only */
+#define EMU_F_OPREG		BIT(17)	/* the opcode's low bits are ModRM.rm, a register */
 #define EMU_F_RMW		(EMU_F_READ | EMU_F_WRITE)
 
 struct emu_opcode {
 	u8 op;
 	u8 dst;
 	u8 src;
-	u16 flags;
+	u32 flags;
 };
 
 /* opcodes.c */
@@ -131,6 +138,7 @@ bool emu_opcode_group(struct umbra_emu_insn *insn);
 
 /* decode.c */
 enum umbra_emu_result emu_decode(struct umbra_emu *emu);
+enum umbra_emu_result emu_decode_bytes(struct umbra_emu *emu, const u8 *bytes, unsigned int nr);
 
 /* operand.c */
 enum umbra_emu_result emu_fault(struct umbra_emu *emu, u8 vector, bool has_error_code);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Opcode tables. Rows exist for instructions that access memory; those that
- * cannot (register-only forms, jumps, ...) are unknown on purpose.
+ * cannot (register-only forms, jumps, ...) are unknown on purpose, but for steps,
+ * which may go on over instructions that need no help.
  */
 #include "emulate.h"
 
@@ -11,6 +12,8 @@
 #define F_R	EMU_F_READ
 #define F_W	EMU_F_WRITE
 #define F_RMW	EMU_F_RMW
+#define F_S	EMU_F_STEP
+#define F_O	EMU_F_OPREG
 
 /* The low three opcode bits of 00-3F choose the operands, the next the operation. */
 static const struct emu_opcode arith[6] = {
@@ -23,13 +26,18 @@ static const struct emu_opcode arith[6] = {
 };
 
 static const struct emu_opcode one_byte[256] = {
+	[0x50 ... 0x57] = { OP_PUSH, KIND_NONE, KIND_RM, F_S | F_O },
+	[0x58 ... 0x5f] = { OP_POP, KIND_RM, KIND_NONE, F_S | F_O | F_W },
 	[0x63] = { OP_MOVSX, KIND_REG, KIND_RM32, F_M | F_W | EMU_F_ONLY64 },
+	[0x68] = { OP_PUSH, KIND_NONE, KIND_IMM, F_S },
 	[0x69] = { OP_IMUL3, KIND_REG, KIND_RM, F_M | F_W | EMU_F_IMM },
+	[0x6a] = { OP_PUSH, KIND_NONE, KIND_IMM8, F_S },
 	[0x6b] = { OP_IMUL3, KIND_REG, KIND_RM, F_M | F_W | EMU_F_IMM8 },
 	[0x6c] = { OP_INS, KIND_STRING, KIND_NONE, F_W | F_B },
 	[0x6d] = { OP_INS, KIND_STRING, KIND_NONE, F_W },
 	[0x6e] = { OP_OUTS, KIND_NONE, KIND_STRING, F_B },
 	[0x6f] = { OP_OUTS, KIND_NONE, KIND_STRING, 0 },
+	[0x70 ... 0x7f] = { OP_JCC, KIND_NONE, KIND_IMM8, F_S },
 	[0x80] = { OP_GROUP1, KIND_RM, KIND_IMM, F_M | F_B },
 	[0x81] = { OP_GROUP1, KIND_RM, KIND_IMM, F_M },
 	[0x82] = { OP_GROUP1, KIND_RM, KIND_IMM, F_M | F_B | EMU_F_NOT64 },
@@ -42,7 +50,13 @@ static const struct emu_opcode one_byte[256] = {
 	[0x89] = { OP_MOV, KIND_RM, KIND_REG, F_M | F_W },
 	[0x8a] = { OP_MOV, KIND_REG, KIND_RM, F_M | F_W | F_B },
 	[0x8b] = { OP_MOV, KIND_REG, KIND_RM, F_M | F_W },
+	[0x8d] = { OP_LEA, KIND_REG, KIND_RM, F_S | F_M | F_W | EMU_F_MEMONLY },
 	[0x8f] = { OP_GROUP1A, KIND_RM, KIND_NONE, F_M | EMU_F_STACK },
+	[0x90] = { OP_NOP, KIND_NONE, KIND_NONE, F_S },
+	[0x98] = { OP_CWDE, KIND_ACC, KIND_ACC, F_S | F_W },
+	[0x99] = { OP_CDQ, KIND_NONE, KIND_ACC, F_S },
+	[0x9c] = { OP_PUSHF, KIND_NONE, KIND_NONE, F_S },
+	[0x9d] = { OP_POPF, KIND_NONE, KIND_NONE, F_S },
 	[0xa0] = { OP_MOV, KIND_ACC, KIND_MOFFS, F_W | F_B },
 	[0xa1] = { OP_MOV, KIND_ACC, KIND_MOFFS, F_W },
 	[0xa2] = { OP_MOV, KIND_MOFFS, KIND_ACC, F_W | F_B },
@@ -59,27 +73,52 @@ static const struct emu_opcode one_byte[256] = {
 	[0xad] = { OP_LODS, KIND_NONE, KIND_STRING, 0 },
 	[0xae] = { OP_SCAS, KIND_STRING, KIND_NONE, F_R | F_B },
 	[0xaf] = { OP_SCAS, KIND_STRING, KIND_NONE, F_R },
+	[0xb0 ... 0xb7] = { OP_MOV, KIND_RM, KIND_IMM, F_S | F_O | F_W | F_B },
+	[0xb8 ... 0xbf] = { OP_MOV, KIND_RM, KIND_IMM64, F_S | F_O | F_W },
 	[0xc0] = { OP_GROUP2, KIND_RM, KIND_IMM8, F_M | F_B },
 	[0xc1] = { OP_GROUP2, KIND_RM, KIND_IMM8, F_M },
+	[0xc3] = { OP_RET, KIND_NONE, KIND_NONE, F_S },
 	[0xc6] = { OP_GROUP11, KIND_RM, KIND_IMM, F_M | F_B },
 	[0xc7] = { OP_GROUP11, KIND_RM, KIND_IMM, F_M },
+	[0xc9] = { OP_LEAVE, KIND_NONE, KIND_NONE, F_S },
 	[0xd0] = { OP_GROUP2, KIND_RM, KIND_ONE, F_M | F_B },
 	[0xd1] = { OP_GROUP2, KIND_RM, KIND_ONE, F_M },
 	[0xd2] = { OP_GROUP2, KIND_RM, KIND_CL, F_M | F_B },
 	[0xd3] = { OP_GROUP2, KIND_RM, KIND_CL, F_M },
+	[0xe4] = { OP_IN, KIND_ACC, KIND_IMM8, F_S | F_B },
+	[0xe5] = { OP_IN, KIND_ACC, KIND_IMM8, F_S },
+	[0xe6] = { OP_OUT, KIND_ACC, KIND_IMM8, F_S | F_B },
+	[0xe7] = { OP_OUT, KIND_ACC, KIND_IMM8, F_S },
+	[0xe8] = { OP_CALL, KIND_NONE, KIND_IMM, F_S },
+	[0xe9] = { OP_JMP, KIND_NONE, KIND_IMM, F_S },
+	[0xeb] = { OP_JMP, KIND_NONE, KIND_IMM8, F_S },
+	[0xec] = { OP_IN, KIND_ACC, KIND_NONE, F_S | F_B },
+	[0xed] = { OP_IN, KIND_ACC, KIND_NONE, F_S },
+	[0xee] = { OP_OUT, KIND_ACC, KIND_NONE, F_S | F_B },
+	[0xef] = { OP_OUT, KIND_ACC, KIND_NONE, F_S },
 	[0xf6] = { OP_GROUP3, KIND_RM, KIND_NONE, F_M | F_B },
 	[0xf7] = { OP_GROUP3, KIND_RM, KIND_NONE, F_M },
+	[0xfa] = { OP_CLI, KIND_NONE, KIND_NONE, F_S },
 	[0xfe] = { OP_GROUP4, KIND_RM, KIND_NONE, F_M | F_B },
 	[0xff] = { OP_GROUP5, KIND_RM, KIND_NONE, F_M },
 };
 
 static const struct emu_opcode two_byte[256] = {
+	[0x01] = { OP_GROUP7, KIND_RM, KIND_NONE, F_S | F_M | EMU_F_MEMONLY },
+	[0x1e ... 0x1f] = { OP_NOP, KIND_RM, KIND_NONE, F_S | F_M },
+	[0x20] = { OP_FROM_CR, KIND_RM, KIND_NONE, F_S | F_M },
+	[0x22] = { OP_TO_CR, KIND_NONE, KIND_RM, F_S | F_M },
+	[0x30] = { OP_WRMSR, KIND_NONE, KIND_NONE, F_S },
+	[0x32] = { OP_RDMSR, KIND_NONE, KIND_NONE, F_S },
+	[0x80 ... 0x8f] = { OP_JCC, KIND_NONE, KIND_IMM, F_S },
+	[0xa2] = { OP_CPUID, KIND_NONE, KIND_NONE, F_S },
 	[0xa3] = { OP_BT, KIND_RM, KIND_REG, F_M | F_R | EMU_F_BITS },
 	[0xa4] = { OP_SHLD, KIND_RM, KIND_REG, F_M | F_RMW | EMU_F_IMM8 },
 	[0xa5] = { OP_SHLD, KIND_RM, KIND_REG, F_M | F_RMW },
 	[0xab] = { OP_BTS, KIND_RM, KIND_REG, F_M | F_RMW | F_L | EMU_F_BITS },
 	[0xac] = { OP_SHRD, KIND_RM, KIND_REG, F_M | F_RMW | EMU_F_IMM8 },
 	[0xad] = { OP_SHRD, KIND_RM, KIND_REG, F_M | F_RMW },
+	[0xae] = { OP_GROUP15, KIND_RM, KIND_NONE, F_S | F_M },
 	[0xaf] = { OP_IMUL2, KIND_REG, KIND_RM, F_M | F_RMW },
 	[0xb0] = { OP_CMPXCHG, KIND_RM, KIND_REG, F_M | F_RMW | F_L | F_B },
 	[0xb1] = { OP_CMPXCHG, KIND_RM, KIND_REG, F_M | F_RMW | F_L },
@@ -93,6 +132,7 @@ static const struct emu_opcode two_byte[256] = {
 	[0xc0] = { OP_XADD, KIND_RM, KIND_REG, F_M | F_RMW | F_L | F_B },
 	[0xc1] = { OP_XADD, KIND_RM, KIND_REG, F_M | F_RMW | F_L },
 	[0xc7] = { OP_GROUP9, KIND_RM, KIND_NONE, F_M },
+	[0xc8 ... 0xcf] = { OP_BSWAP, KIND_RM, KIND_NONE, F_S | F_O | F_RMW },
 };
 
 /* Rows by ModRM.reg; flags are added to those of the row that led here. */
@@ -128,6 +168,9 @@ static const struct emu_opcode groups[][8] = {
 		[4] = { OP_JMP, .flags = F_R | EMU_F_NEAR },
 		[6] = { OP_PUSH, .flags = F_R | EMU_F_STACK },
 	},
+	[OP_GROUP7 - OP_GROUP1] = {
+		[7] = { OP_INVLPG },
+	},
 	[OP_GROUP8 - OP_GROUP1] = {
 		[4] = { OP_BT, .flags = F_R },
 		[5] = { OP_BTS, .flags = F_RMW | F_L },
@@ -139,6 +182,9 @@ static const struct emu_opcode groups[][8] = {
 	},
 	[OP_GROUP11 - OP_GROUP1] = {
 		{ OP_MOV, .flags = F_W },
+	},
+	[OP_GROUP15 - OP_GROUP1] = {
+		[5 ... 7] = { OP_FENCE },
 	},
 };
 

@@ -288,7 +288,7 @@ struct umbra_emu_insn {
 	u8 op;
 	u8 dst;
 	u8 src;
-	u16 flags;
+	u32 flags;
 	u8 opsize;
 	u8 adsize;
 	u8 modrm;
@@ -356,6 +356,7 @@ struct umbra_emu_span {
  * @align_check: CR0.AM = 1, RFLAGS.AC = 1 and CPL = 3
  * @pio:         data and capacity only
  * @known:       translation of the access that the instruction is emulated for
+ * @steps:       decode for umbra_step_decode(), which knows more
  *
  * Set by an op while it runs, cleared by umbra_emulate():
  * @yield: after this iteration of a string instruction go on in the guest
@@ -394,6 +395,7 @@ struct umbra_emu {
 	u8 cpl;
 	u8 va_bits;
 	bool align_check;
+	bool steps;
 	struct umbra_emu_known known;
 
 	struct umbra_emu_exception exception;

@@ -329,3 +329,22 @@ const struct form forms[] = {
 };
 
 const unsigned int nr_forms = ARRAY_SIZE(forms);
+
+const struct form step_forms[] = {
+	{ "lea r, mem", { 0x8d }, 1, -1, 0x00, 0, 0, FORM_MEMORY, 0 },
+	{ "mov r8, imm8", { 0xb0 }, 1, -1, 0x00, 1, 1, FORM_OPREG, 0 },
+	{ "mov r, imm", { 0xb8 }, 1, -1, 0x00, 0, 8, FORM_OPREG, 0 },
+	{ "push r", { 0x50 }, 1, -1, 0x00, 0, 0, FORM_OPREG | FORM_STACK, 0 },
+	{ "pop r", { 0x58 }, 1, -1, 0x00, 0, 0, FORM_OPREG | FORM_STACK, 0 },
+	{ "push imm", { 0x68 }, 1, -1, 0x00, 0, 4, FORM_NO_MODRM | FORM_STACK, 0 },
+	{ "push simm8", { 0x6a }, 1, -1, 0x00, 0, 1, FORM_NO_MODRM | FORM_STACK, 0 },
+	{ "leave", { 0xc9 }, 1, -1, 0x00, 0, 0, FORM_NO_MODRM | FORM_STACK, 0 },
+	{ "cwde", { 0x98 }, 1, -1, 0x00, 0, 0, FORM_NO_MODRM, 0 },
+	{ "cdq", { 0x99 }, 1, -1, 0x00, 0, 0, FORM_NO_MODRM, 0 },
+	{ "bswap r", { 0x0f, 0xc8 }, 2, -1, 0x00, 0, 0, FORM_OPREG, 0 },
+	{ "nop", { 0x90 }, 1, -1, 0x00, 0, 0, FORM_NO_MODRM, 0 },
+	{ "nop r/m", { 0x0f, 0x1f }, 2, 0, 0x00, 0, 0, 0, 0 },
+	{ "mfence", { 0x0f, 0xae, 0xf0 }, 3, -1, 0x00, 0, 0, FORM_NO_MODRM, 0 },
+};
+
+const unsigned int nr_step_forms = ARRAY_SIZE(step_forms);

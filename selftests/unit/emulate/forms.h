@@ -24,6 +24,7 @@ enum {
 	FORM_STACK	= 2048,	/* 8 bytes in 64-bit mode, and uses the stack */
 	FORM_DOUBLE	= 4096,	/* undefined when 16 bits are shifted by more */
 	FORM_DIVIDE	= 8192,	/* small dividends are interesting */
+	FORM_OPREG	= 16384, /* a register in the low bits of the opcode */
 };
 
 struct form {
@@ -33,13 +34,17 @@ struct form {
 	s8 digit;		/* ModRM.reg, or -1: a register */
 	u8 prefix;		/* mandatory, or 0 */
 	u8 size;		/* of the memory operand; 0: operand size */
-	u8 imm;			/* immediate bytes; 4: operand size, at most 4 */
+	u8 imm;			/* immediate bytes; 4, 8: operand size, at most so many */
 	u16 flags;
 	u16 undefined;		/* flags left undefined */
 };
 
 extern const struct form forms[];
 extern const unsigned int nr_forms;
+
+/* Those that only steps know. */
+extern const struct form step_forms[];
+extern const unsigned int nr_step_forms;
 
 /* What to run, and on what. */
 struct trial {

@@ -173,6 +173,9 @@ static void draw_registers(struct trial *t)
 
 	if (f->flags & FORM_STACK) {
 		t->regs[UMBRA_EMU_RSP] = t->source - ss;
+		/* LEAVE pops from here. */
+		if (f->flags & FORM_NO_MODRM)
+			t->regs[UMBRA_EMU_RBP] = t->source - ss;
 		if (t->mode != UMBRA_EMU_LONG64)
 			t->regs[UMBRA_EMU_RSP] = (u32)t->regs[UMBRA_EMU_RSP];
 	}
@@ -374,12 +377,14 @@ bool generate(struct trial *t)
 		return false;
 	draw_registers(t);
 	put_opcode(t);
+	if (f->flags & FORM_OPREG)
+		t->code[t->len - 1] |= rnd_below(8);
 	if (f->flags & FORM_MOFFS)
 		put(t, t->target - segment_base(t, UMBRA_EMU_DS), t->adsize);
-	else if (!(f->flags & (FORM_STRING | FORM_NO_MODRM)))
+	else if (!(f->flags & (FORM_STRING | FORM_NO_MODRM | FORM_OPREG)))
 		draw_modrm(t);
 	if (f->imm)
-		put(t, draw_immediate(t), f->imm == 4 ? min_t(u8, t->opsize, 4) : 1);
+		put(t, draw_immediate(t), f->imm == 1 ? 1 : min_t(u8, t->opsize, f->imm));
 	if (t->mod != 3)
 		return solve_modrm(t) && is_defined(t);
 	if (f->flags & FORM_STRING)

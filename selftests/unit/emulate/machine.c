@@ -228,6 +228,17 @@ u8 *machine_at(struct machine *m, u64 gva)
 	return m->ram + map->gpa + gva % PAGE;
 }
 
+u8 *machine_plain(struct machine *m, u64 gva, unsigned int size, bool write)
+{
+	const struct mapping *map = find(m, gva);
+
+	if (!map || crosses_page(gva, size) || map->gpa >= RAM_SIZE)
+		return NULL;
+	if (write && (!map->write || !is_writable(m, map->gpa)))
+		return NULL;
+	return machine_at(m, gva);
+}
+
 u64 machine_get(struct machine *m, u64 gva, unsigned int size)
 {
 	u64 value = 0;

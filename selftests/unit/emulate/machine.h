@@ -74,6 +74,8 @@ void machine_map(struct machine *m, u64 gva, u64 gpa, unsigned int pages, bool w
 void machine_unmap(struct machine *m, u64 gva);
 /* Where a mapped linear address is in RAM; the page's end is not checked. */
 u8 *machine_at(struct machine *m, u64 gva);
+/* Likewise if the access is in one page of RAM that allows it; NULL otherwise. */
+u8 *machine_plain(struct machine *m, u64 gva, unsigned int size, bool write);
 u64 machine_get(struct machine *m, u64 gva, unsigned int size);
 void machine_set(struct machine *m, u64 gva, unsigned int size, u64 value);
 /* Put instruction bytes at rip (through CS in 16- and 32-bit modes). */

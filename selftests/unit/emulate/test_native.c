@@ -12,11 +12,13 @@
 #include "forms.h"
 #include "machine.h"
 #include "native.h"
+#include "steps.h"
 #include "tap.h"
 
 #define DATA_SIZE	(DATA_PAGES * PAGE)
 
 static struct machine machine;
+static struct steps steps;
 static unsigned int faults[32];
 
 static u8 *ram_data(void)
@@ -97,6 +99,7 @@ static void fill_data(const struct trial *t)
 	}
 	/* Bit offsets and string sources lie elsewhere: the data persists there. */
 	memcpy((u8 *)DATA + start, ram_data() + start, i);
+	memcpy(machine_at(&steps.m, DATA) + start, ram_data() + start, i);
 }
 
 /* Make what the instruction compares equal in half of all cases. */
@@ -112,6 +115,7 @@ static void make_equal(const struct trial *t)
 		low[0] = (u32)low[0] | low[1] << 32;
 	memcpy(ram_data() + offset, low, size);
 	memcpy((u8 *)DATA + offset, low, size);
+	memcpy(machine_at(&steps.m, DATA) + offset, low, size);
 }
 
 static void draw_xmm(struct native_state *state)
@@ -213,9 +217,24 @@ static void place(const struct trial *t)
 
 	native_place(t->mode, base + t->rip, t->code, t->len);
 	memcpy(machine_at(&machine, CODE), (u8 *)CODE, 2 * PAGE);
+	memcpy(machine_at(&steps.m, CODE), (u8 *)CODE, 2 * PAGE);
 }
 
-static bool run_trial(struct trial *t, struct native_state *state)
+/* The same as steps; what differs, or NULL. */
+static const char *step(const struct trial *t, const struct native_state *n, unsigned int *taken)
+{
+	const char *what;
+	bool done;
+
+	if (t->mode != UMBRA_EMU_LONG64)
+		return NULL;
+	what = steps_compare(&steps, t, n, &done);
+	*taken += done;
+	return what;
+}
+
+static bool run_trial(struct trial *t, struct native_state *state, bool emulated,
+		      unsigned int *taken)
 {
 	enum umbra_emu_result result;
 	const char *what;
@@ -234,7 +253,14 @@ static bool run_trial(struct trial *t, struct native_state *state)
 	native_run(state, t->mode, t->rip);
 	if (state->vector >= 0)
 		faults[state->vector & 31]++;
-	what = compare(t, state, result);
+	if (emulated)
+		what = compare(t, state, result);
+	else
+		what = result == UMBRA_EMU_DONE ? "the emulator's result" : NULL;
+	if (!what)
+		what = step(t, state, taken);
+	if (!emulated)
+		resync();
 	if (what) {
 		explain(t, state, what, result);
 		resync();
@@ -250,7 +276,8 @@ static u64 draw_rip(const struct trial *t)
 	return CODE - base + (rnd() & 1 ? PAGE - rnd_below(15) : rnd_below(PAGE));
 }
 
-static unsigned int run_form(const struct form *form, bool is64, unsigned int count)
+static unsigned int run_form(const struct form *form, bool is64, bool emulated,
+			     unsigned int count, unsigned int *taken)
 {
 	struct native_state state = {};
 	struct trial t = { .form = form };
@@ -266,7 +293,7 @@ static unsigned int run_form(const struct form *form, bool is64, unsigned int co
 			draw_segments(&t, &state);
 		}
 		t.rip = draw_rip(&t);
-		bad += !run_trial(&t, &state);
+		bad += !run_trial(&t, &state, emulated, taken);
 	}
 	return bad;
 }
@@ -274,14 +301,32 @@ static unsigned int run_form(const struct form *form, bool is64, unsigned int co
 static void run_all(bool is64, unsigned int trials)
 {
 	unsigned int count = trials / nr_forms + 1;
-	unsigned int i;
+	unsigned int i, bad, taken = 0;
 
 	for (i = 0; i < nr_forms; i++) {
 		if ((forms[i].flags & FORM_ONLY64 && !is64) ||
 		    (forms[i].flags & FORM_VEX && !native_has_avx()))
 			continue;
-		ok(!run_form(&forms[i], is64, count), "%s: %s, %u times as the CPU does it",
+		bad = run_form(&forms[i], is64, true, count, &taken);
+		ok(!bad, "%s: %s, %u times as the CPU does it",
 		   is64 ? "64-bit" : "16/32-bit", forms[i].name, count);
+	}
+	if (is64)
+		ok(taken > count * nr_forms / 3, "%u of %u taken as steps", taken,
+		   count * nr_forms);
+}
+
+/* What the emulator does not know and steps do. */
+static void run_steps(unsigned int trials)
+{
+	unsigned int count = trials / 2 / nr_step_forms + 1;
+	unsigned int i, bad, taken;
+
+	for (i = 0; i < nr_step_forms; i++) {
+		taken = 0;
+		bad = run_form(&step_forms[i], true, false, count, &taken);
+		ok(!bad && taken > count / 5, "step: %s, %u of %u times as the CPU does it",
+		   step_forms[i].name, taken, count);
 	}
 }
 
@@ -296,7 +341,9 @@ int main(int argc, char **argv)
 	}
 	rnd_seed(seed);
 	machine_init(&machine);
+	steps_init(&steps);
 	run_all(true, trials);
+	run_steps(trials);
 	if (native_init_segments())
 		run_all(false, trials);
 	else
