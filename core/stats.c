@@ -82,6 +82,8 @@ static const struct stat_row vcpu_stats[] = {
 	VCPU_STAT(req_event),
 	STAT(umbra_vcpu, stat, guest_mode, INSTANT, BOOLEAN),
 	VCPU_STAT(family_switches),
+	VCPU_STAT(ahead_exits),
+	VCPU_STAT(ahead_insns),
 	STAT(umbra_vcpu, stat, shadow_family, INSTANT, BOOLEAN),
 };
 

@@ -281,7 +281,12 @@ static int lmsw(struct vmx_vcpu *vmx, unsigned int msw)
 
 int vmx_handle_cr(struct vmx_vcpu *vmx)
 {
-	unsigned long qual = vmcs_readl(EXIT_QUALIFICATION);
+	return vmx_cr_access(vmx, vmcs_readl(EXIT_QUALIFICATION));
+}
+
+/* @qual: as in the exit qualification. */
+int vmx_cr_access(struct vmx_vcpu *vmx, unsigned long qual)
+{
 	unsigned int cr = qual & 15, reg = (qual >> 8) & 15;
 
 	vmx_sync_crs(vmx);

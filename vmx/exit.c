@@ -45,7 +45,8 @@ void vmx_skip_bytes(struct vmx_vcpu *vmx, unsigned int len)
 
 void vmx_skip_insn(struct vmx_vcpu *vmx)
 {
-	vmx_skip_bytes(vmx, vmcs_read32(VM_EXIT_INSTRUCTION_LEN));
+	vmx_skip_bytes(vmx, unlikely(vmx->cached & CACHED_INSN_LEN) ?
+			    vmx->insn_len : vmcs_read32(VM_EXIT_INSTRUCTION_LEN));
 }
 
 static int skip(struct vmx_vcpu *vmx)
@@ -179,6 +180,13 @@ static int (*const handlers[])(struct vmx_vcpu *vmx) = {
 	[EXIT_REASON_VMFUNC] = inject_ud,
 };
 
+/* Exits by instructions; others may come from any code. */
+#define BY_INSTRUCTION	(BIT_ULL(EXIT_REASON_EXCEPTION_NMI) | BIT_ULL(EXIT_REASON_CPUID) | \
+			 BIT_ULL(EXIT_REASON_INVLPG) | BIT_ULL(EXIT_REASON_CR_ACCESS) | \
+			 BIT_ULL(EXIT_REASON_IO_INSTRUCTION) | BIT_ULL(EXIT_REASON_MSR_READ) | \
+			 BIT_ULL(EXIT_REASON_MSR_WRITE) | BIT_ULL(EXIT_REASON_INVPCID) | \
+			 BIT_ULL(EXIT_REASON_EPT_VIOLATION) | BIT_ULL(EXIT_REASON_EPT_MISCONFIG))
+
 int vmx_handle_exit(struct vmx_vcpu *vmx)
 {
 	u32 reason = (u16)vmx->exit_reason;
@@ -192,5 +200,9 @@ int vmx_handle_exit(struct vmx_vcpu *vmx)
 	r = handlers[reason](vmx);
 	if (unlikely(vmx->await_legal))
 		vmx_family_poll(vmx);
+	/* One that has been handled is behind the guest: another may be near. */
+	if (r == VMX_RESUME_GUEST && (vmx->dirty & CACHED_RIP) && reason < 64 &&
+	    (BY_INSTRUCTION >> reason & 1))
+		r = vmx_ahead(vmx);
 	return r;
 }

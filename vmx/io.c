@@ -89,8 +89,13 @@ static bool rip_moves_first(struct vmx_vcpu *vmx, u16 port)
 
 int vmx_handle_io(struct vmx_vcpu *vmx)
 {
+	return vmx_io_access(vmx, vmcs_readl(EXIT_QUALIFICATION));
+}
+
+/* @qual: as in the exit qualification. */
+int vmx_io_access(struct vmx_vcpu *vmx, unsigned long qual)
+{
 	struct umbra_vcpu *vcpu = &vmx->vcpu;
-	unsigned long qual = vmcs_readl(EXIT_QUALIFICATION);
 	struct kvm_run *run = vcpu->run;
 
 	vcpu->stat.io_exits++;

@@ -193,10 +193,15 @@ static void invalidate_address(struct vmx_vcpu *vmx, u64 gva)
 
 int vmx_handle_invlpg(struct vmx_vcpu *vmx)
 {
+	return vmx_invlpg(vmx, vmcs_readl(EXIT_QUALIFICATION));
+}
+
+int vmx_invlpg(struct vmx_vcpu *vmx, u64 gva)
+{
 	struct umbra_mmu_vcpu *mv = &vmx->vcpu.mmu;
 	int idx = srcu_read_lock(&mv->mmu->srcu);
 
-	invalidate_address(vmx, vmcs_readl(EXIT_QUALIFICATION));
+	invalidate_address(vmx, gva);
 	srcu_read_unlock(&mv->mmu->srcu, idx);
 	vmx_skip_insn(vmx);
 	return VMX_RESUME_GUEST;

@@ -83,6 +83,7 @@ void umbra_vmx_vcpu_free(struct umbra_vcpu *vcpu)
 
 	vmx_vmcs_clear(vmx);
 	vmx_pml_free(vmx);
+	vmx_ahead_free(vmx);
 	free_page((unsigned long)vmx->msr_bitmap);
 	free_page((unsigned long)vmx->vmcs);
 	vpid_free(vmx->vpid);

@@ -66,6 +66,7 @@ struct vmx_mce {
 #define CACHED_RIP		BIT(0)
 #define CACHED_RSP		BIT(1)
 #define CACHED_RFLAGS		BIT(2)
+#define CACHED_INSN_LEN		BIT(3)
 /* ...and vmx->dirty bits, same numbers: to be written before the next entry. */
 
 /**
@@ -102,6 +103,20 @@ struct vmx_events {
 	bool nmi_injected;
 };
 
+#define VMX_AHEAD_SPOTS		64
+
+/**
+ * struct vmx_ahead_spot - an address at which an instruction that exits has ended
+ * @rip: low bits of the address
+ * @wait: how often to pass here before going ahead is tried
+ * @doubt: log2 of how long to wait after it has failed
+ */
+struct vmx_ahead_spot {
+	u32 rip;
+	u16 wait;
+	u8 doubt;
+};
+
 /* Host selectors that VM exit cannot restore. */
 struct vmx_host_segs {
 	u16 fs, gs, ds, es, ldt;
@@ -123,6 +138,8 @@ struct vmx_host_segs {
  * @dirty: CACHED_*: copies newer than the VMCS
  * @rip: copy of GUEST_RIP
  * @rflags: copy of GUEST_RFLAGS
+ * @insn_len: length of an instruction that is handled without having exited, which
+ *	is not in the VMCS
  * @host_rsp: what HOST_RSP holds; used by enter.S
  * @exit_reason: of the last exit
  * @vectoring: IDT_VECTORING_INFO_FIELD of the last exit
@@ -182,6 +199,8 @@ struct vmx_host_segs {
  * @mce: machine-check registers
  * @io_size: bytes of the IN that user space completes
  * @loaded: between umbra_vmx_vcpu_load() and _put()
+ * @ahead_spot: by address, where going ahead has paid or not
+ * @ahead: what it needs, or NULL as long as it was not tried
  */
 struct vmx_vcpu {
 	struct umbra_vcpu vcpu;
@@ -199,6 +218,7 @@ struct vmx_vcpu {
 	u8 dirty;
 	unsigned long rip;
 	unsigned long rflags;
+	u8 insn_len;
 	unsigned long host_rsp;
 
 	u32 exit_reason;
@@ -261,6 +281,8 @@ struct vmx_vcpu {
 	struct vmx_mce mce;
 	u8 io_size;
 	bool loaded;
+	struct vmx_ahead_spot ahead_spot[VMX_AHEAD_SPOTS];
+	struct vmx_ahead *ahead;
 };
 
 /* The head of a VMCS region; the rest belongs to the CPU. */
@@ -447,6 +469,10 @@ int vmx_exit_internal_error(struct vmx_vcpu *vmx, u32 suberror);
 /* store.c */
 bool vmx_store(struct vmx_vcpu *vmx, const struct umbra_fault *fault);
 
+/* ahead.c */
+int vmx_ahead(struct vmx_vcpu *vmx);
+void vmx_ahead_free(struct vmx_vcpu *vmx);
+
 /* cpuid.c */
 bool vmx_cpuid_emulate(struct vmx_vcpu *vmx);
 void vmx_cpuid_derive(struct vmx_vcpu *vmx);
@@ -459,6 +485,7 @@ int vmx_efer_check(struct vmx_vcpu *vmx, u64 efer);
 bool vmx_cr0_valid(unsigned long cr0);
 bool vmx_cr4_valid(struct vmx_vcpu *vmx, unsigned long cr4);
 int vmx_handle_cr(struct vmx_vcpu *vmx);
+int vmx_cr_access(struct vmx_vcpu *vmx, unsigned long qual);
 int vmx_load_pdptrs(struct vmx_vcpu *vmx);
 void vmx_write_pdptrs(struct vmx_vcpu *vmx);
 void vmx_sync_crs(struct vmx_vcpu *vmx);
@@ -557,6 +584,7 @@ int vmx_handle_ept_violation(struct vmx_vcpu *vmx);
 int vmx_handle_ept_misconfig(struct vmx_vcpu *vmx);
 int vmx_handle_page_fault(struct vmx_vcpu *vmx, u64 gva, u32 error_code);
 int vmx_handle_invlpg(struct vmx_vcpu *vmx);
+int vmx_invlpg(struct vmx_vcpu *vmx, u64 gva);
 int vmx_handle_invpcid(struct vmx_vcpu *vmx);
 void vmx_flush_tags(struct vmx_vcpu *vmx);
 void vmx_flush_guest(struct vmx_vcpu *vmx);
@@ -580,6 +608,7 @@ int vmx_handle_task_switch(struct vmx_vcpu *vmx);
 
 /* io.c */
 int vmx_handle_io(struct vmx_vcpu *vmx);
+int vmx_io_access(struct vmx_vcpu *vmx, unsigned long qual);
 
 /* msr.c */
 int vmx_handle_rdmsr(struct vmx_vcpu *vmx);

@@ -94,6 +94,8 @@ struct umbra_vcpu_stat {
 	u64 req_event;
 	u64 guest_mode;
 	u64 family_switches;
+	u64 ahead_exits;
+	u64 ahead_insns;
 	u64 shadow_family;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* KVM_GET_STATS_FD: the format, and that the figures move. */
 #include <errno.h>
+#include <stdio.h>
 #include "api.h"
 #include <kselftest_harness.h>
 
@@ -178,6 +179,59 @@ TEST(figures_move)
 	uvmm_stats_close(&of_vm);
 	uvmm_stats_close(&stats);
 	machine_stop(&m);
+}
+
+static int set_ahead(unsigned int value)
+{
+	FILE *file = fopen("/sys/module/umbra/parameters/ahead", "w");
+
+	if (!file)
+		return -1;
+	fprintf(file, "%u", value);
+	return fclose(file);
+}
+
+/* Run 100 RDMSRs, a loop apart; how many exits that takes, and how many it spares. */
+static void count_exits(struct __test_metadata *_metadata, u64 *exits, u64 *spared)
+{
+	struct uvmm_stats stats;
+	struct machine m;
+	u64 before;
+
+	ASSERT_EQ(0, machine_start(&m, true));
+	ASSERT_EQ(0, uvmm_stats_open(&stats, m.vcpu.fd));
+	ASSERT_EQ(0, uvmm_stats_read(&stats, "exits", &before));
+	/* mov $100, %esi; 1: mov $0x1b, %ecx; rdmsr; dec %esi; jnz 1b; hlt */
+	CODE(&m, 0xbe, 100, 0, 0, 0, 0xb9, 0x1b, 0, 0, 0, 0x0f, 0x32, 0xff, 0xce, 0x75, 0xf5, 0xf4);
+	ASSERT_EQ(KVM_EXIT_HLT, machine_enter(&m));
+	ASSERT_EQ(0, uvmm_stats_read(&stats, "exits", exits));
+	ASSERT_EQ(0, uvmm_stats_read(&stats, "ahead_exits", spared));
+	*exits -= before;
+	uvmm_stats_close(&stats);
+	machine_stop(&m);
+}
+
+/* Of instructions that exit one after another, most need not. */
+TEST(ahead)
+{
+	u64 exits, spared;
+	int sys = api_open();
+
+	if (!api_is_umbra(sys))
+		SKIP(return, "umbra's own");
+	close(sys);
+	ASSERT_EQ(0, set_ahead(24));
+	count_exits(_metadata, &exits, &spared);
+	EXPECT_LE(exits, 40);
+	EXPECT_LE(100, exits + spared);
+	EXPECT_EQ(0, set_ahead(0));
+	count_exits(_metadata, &exits, &spared);
+	EXPECT_LE(100, exits);
+	EXPECT_EQ(0, spared);
+	EXPECT_EQ(0, set_ahead(2));
+	count_exits(_metadata, &exits, &spared);
+	EXPECT_EQ(0, spared);
+	EXPECT_EQ(0, set_ahead(0));
 }
 
 TEST_HARNESS_MAIN

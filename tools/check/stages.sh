@@ -5,8 +5,8 @@
 build_stages="build_6_1 build_6_12 build_debug build_programs build_linux"
 test_stages="linux upstream guests_2cpus guests_1cpu host life statistics api_ept api_shadow huge
 	races waits hotplug suspend perf
-	guests_debug guests_exits guests_6_12 unit fuzz style headers_6_1 headers_6_12 sparse_6_1
-	sparse_6_12 docs files"
+	guests_debug guests_ahead guests_exits guests_6_12 unit fuzz style headers_6_1 headers_6_12
+	sparse_6_1 sparse_6_12 docs files"
 closing_stages="checksums"
 
 # On this machine's own VMX there is one kernel, the running one, and no counter
@@ -139,6 +139,16 @@ stage_guests_debug()
 {
 	UMBRA_DEBUG=1 in_host -c 2 -- "$here/host/guests.sh" --set audit=100 "$runner" 2 \
 		umbra-ept umbra-shadow
+}
+
+# Going ahead of the guest, which is off by default.
+stage_guests_ahead()
+{
+	in_host -c 2 -- "$here/host/guests.sh" --set ahead=24 --only \
+		"ahead_flags ahead_faults ahead_trap ahead_irq ahead_code ahead_spaces ptemod
+		map_unmap self_map self_edit alias recycle table_writes upgrade switch_pcid irq
+		irq_chain nmi vectoring fork_cow smp_ahead smp_edit smp_map smp_shootdown" \
+		"$runner" 2 umbra-ept umbra-shadow
 }
 
 # Shadow paging with an exit for each page fault and INVLPG: guests that have many.

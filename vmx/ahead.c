@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Going ahead of the guest: after an instruction that exited, execute what follows
+ * here as long as that leads to the next one soon, which then needs no exit.
+ *
+ *	INVLPG	exits, handled
+ *	  ...	a few steps		loads and stores through the guest's tables
+ *	INVLPG	handled, no exit
+ *	  ...	a few steps
+ *	any other: enter the guest	what it does not need help with, it does itself
+ *
+ * It is tried where an instruction that exited has ended, and at each such address
+ * ever less often while it leads nowhere.
+ */
+#include <linux/entry-kvm.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <asm/trapnr.h>
+
+#include "ahead.h"
+
+static unsigned int ahead;
+module_param(ahead, uint, 0644);
+MODULE_PARM_DESC(ahead, "Instructions to execute for the guest from an exit to the next; 0: none");
+
+/* How often to pass an address before the first try, and log2 of the waits after. */
+#define FIRST_WAIT	8
+#define FIRST_DOUBT	5
+#define MAX_DOUBT	15
+
+/* handle(): the guest has to execute it. */
+#define NOT_HANDLED	(-ENOEXEC)
+
+/* Is something to be done before the vCPU goes on? */
+static bool is_due(struct vmx_vcpu *vmx)
+{
+	return vmx->event_pending || vmx->await_legal || READ_ONCE(vmx->vcpu.requests) ||
+	       vmx->vcpu.mp_state != KVM_MP_STATE_RUNNABLE ||
+	       __xfer_to_guest_mode_work_pending();
+}
+
+/* No event, and nobody, watches single instructions of this vCPU. */
+static bool is_quiet(struct vmx_vcpu *vmx)
+{
+	const u32 windows = CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING;
+	const unsigned long flags = X86_EFLAGS_TF | X86_EFLAGS_RF | X86_EFLAGS_VM;
+
+	return !is_due(vmx) && !(vmx->cpu_ctl & windows) && !(vmx->dr7 & 0xff) &&
+	       !(vmx_rflags(vmx) & flags) && !vmx->vcpu.ring && !vmx->vcpu.vapic_addr;
+}
+
+/* The only kind of code that steps know. Brings what translation depends on up to date. */
+static bool is_supervisor64(struct vmx_vcpu *vmx)
+{
+	umbra_vmx_sync_paging(&vmx->vcpu);
+	return !vmx->vcpu.mmu.state.cpl && vmx_in_long64(vmx);
+}
+
+static void begin(struct vmx_ahead *a, unsigned int limit)
+{
+	struct vmx_vcpu *vmx = a->vmx;
+
+	a->limit = limit;
+	a->left = limit;
+	a->turns = 0;
+	a->spared = 0;
+	vmx_rsp(vmx);
+	a->s.rip = vmx_rip(vmx);
+	a->s.rflags = vmx_rflags(vmx);
+	vmx_ahead_forget_all(a);
+}
+
+/* Give the vCPU what steps have changed. */
+static void settle(struct vmx_ahead *a)
+{
+	struct vmx_vcpu *vmx = a->vmx;
+
+	vmx_set_rip(vmx, a->s.rip);
+	vmx_set_rsp(vmx, vmx->vcpu.regs[UMBRA_RSP]);
+	vmx_set_rflags(vmx, a->s.rflags);
+}
+
+/* Take steps up to one that exits, which is returned, or NULL. */
+static const struct umbra_step *walk(struct vmx_ahead *a)
+{
+	const struct umbra_piece *piece;
+	const struct umbra_step *step;
+	enum umbra_step_result r;
+
+	while (!is_due(a->vmx)) {
+		piece = vmx_ahead_piece(a);
+		if (!piece)
+			return NULL;
+		for (step = piece->step; step < piece->step + piece->nr; step++) {
+			r = umbra_step_execute(&a->s, step);
+			if (r == UMBRA_STEP_EXIT)
+				return step;
+			if (r == UMBRA_STEP_STOP)
+				return NULL;
+			a->vmx->vcpu.stat.ahead_insns++;
+			/* It leads nowhere near, or has led far enough. */
+			if (!--a->left || a->turns >= AHEAD_TURNS)
+				return NULL;
+			if (r == UMBRA_STEP_JUMP || a->code_written)
+				break;
+		}
+	}
+	return NULL;
+}
+
+static int from_cr(struct vmx_ahead *a, const struct umbra_step *step)
+{
+	struct vmx_vcpu *vmx = a->vmx;
+	u64 value;
+
+	switch (step->number) {
+	case 0:
+		value = vmx->vcpu.mmu.state.cr0;
+		break;
+	case 2:
+		value = vmx->cr2;
+		break;
+	case 3:
+		value = vmx->vcpu.mmu.state.cr3;
+		break;
+	case 4:
+		value = vmx->vcpu.mmu.state.cr4;
+		break;
+	case 8:
+		value = umbra_vcpu_cr8(&vmx->vcpu);
+		break;
+	default:
+		return NOT_HANDLED;
+	}
+	vmx_set_reg(vmx, step->dst, value);
+	vmx_skip_insn(vmx);
+	return VMX_RESUME_GUEST;
+}
+
+static int to_cr(struct vmx_ahead *a, const struct umbra_step *step)
+{
+	bool known = step->number == 0 || step->number == 4 || step->number == 8;
+
+	/* Under EPT it does not exit. */
+	if (step->number == 3)
+		known = a->vmx->family == UMBRA_FAMILY_SHADOW;
+	return known ? vmx_cr_access(a->vmx, step->number | step->src << 8) : NOT_HANDLED;
+}
+
+static int port_io(struct vmx_ahead *a, const struct umbra_step *step)
+{
+	unsigned long qual = (step->size - 1) | (unsigned long)umbra_step_port(&a->s, step) << 16;
+
+	if (step->exit == UMBRA_STEP_IN)
+		qual |= BIT(3);
+	return vmx_io_access(a->vmx, qual);
+}
+
+/* An instruction as if it had exited. */
+static int handle(struct vmx_ahead *a, const struct umbra_step *step)
+{
+	struct vmx_vcpu *vmx = a->vmx;
+	u64 gva;
+	int r;
+
+	settle(a);
+	vmx->insn_len = step->len;
+	vmx->cached |= CACHED_INSN_LEN;
+	switch (step->exit) {
+	case UMBRA_STEP_INVLPG:
+		gva = umbra_step_address(&a->s, step);
+		r = vmx_invlpg(vmx, gva);
+		vmx_ahead_forget(a, gva);
+		return r;
+	case UMBRA_STEP_FROM_CR:
+		return from_cr(a, step);
+	case UMBRA_STEP_TO_CR:
+		r = to_cr(a, step);
+		break;
+	case UMBRA_STEP_IN:
+	case UMBRA_STEP_OUT:
+		return port_io(a, step);
+	case UMBRA_STEP_CPUID:
+		vmx_cpuid_emulate(vmx);
+		return VMX_RESUME_GUEST;
+	case UMBRA_STEP_RDMSR:
+		return vmx_handle_rdmsr(vmx);
+	case UMBRA_STEP_WRMSR:
+		r = vmx_handle_wrmsr(vmx);
+		break;
+	default:
+		return NOT_HANDLED;
+	}
+	vmx_ahead_forget_all(a);
+	return r;
+}
+
+/* Would the guest have exited for it? */
+static bool exits(struct vmx_ahead *a, const struct umbra_step *step)
+{
+	switch (step->exit) {
+	case UMBRA_STEP_INVLPG:
+		return a->vmx->family == UMBRA_FAMILY_SHADOW &&
+		       a->vmx->direct != UMBRA_DIRECT_USER;
+	case UMBRA_STEP_FROM_CR:
+		return step->number == 8 ||
+		       (step->number == 3 && a->vmx->family == UMBRA_FAMILY_SHADOW);
+	default:
+		return true;
+	}
+}
+
+/* Return: as a handler of exits. */
+static int go(struct vmx_ahead *a)
+{
+	struct vmx_vcpu *vmx = a->vmx;
+	const struct umbra_step *step;
+	int r = VMX_RESUME_GUEST;
+	bool real;
+	u8 exit;
+
+	while (a->turns < AHEAD_TURNS && (step = walk(a))) {
+		exit = step->exit;
+		real = exits(a, step);
+		r = handle(a, step);
+		if (r == NOT_HANDLED)
+			return VMX_RESUME_GUEST;
+		if (real)
+			vmx_ahead_spared(a);
+		else
+			a->turns++;
+		if (r != VMX_RESUME_GUEST)
+			return r;
+		/* Other registers may mean other rules. */
+		if ((exit == UMBRA_STEP_TO_CR || exit == UMBRA_STEP_WRMSR) &&
+		    !is_supervisor64(vmx))
+			return r;
+		a->s.rip = vmx_rip(vmx);
+		a->s.rflags = vmx_rflags(vmx);
+	}
+	settle(a);
+	return r;
+}
+
+static struct vmx_ahead *get(struct vmx_vcpu *vmx)
+{
+	if (unlikely(!vmx->ahead)) {
+		vmx->ahead = kzalloc(sizeof(*vmx->ahead), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+		if (!vmx->ahead)
+			return NULL;
+		vmx->ahead->vmx = vmx;
+		vmx->ahead->s.ops = &vmx_ahead_ops;
+		vmx->ahead->s.regs = (u64 *)vmx->vcpu.regs;
+	}
+	return vmx->ahead;
+}
+
+/* Where it has paid it is done each time; where it has not, ever less often. */
+static void learn(struct vmx_ahead_spot *spot, bool paid)
+{
+	if (paid) {
+		spot->doubt = max(spot->doubt - 1, FIRST_DOUBT);
+		return;
+	}
+	spot->wait = 1 << spot->doubt;
+	spot->doubt = min(spot->doubt + 1, MAX_DOUBT);
+}
+
+/* An instruction that exited is behind the guest. Return: as a handler of exits. */
+int vmx_ahead(struct vmx_vcpu *vmx)
+{
+	unsigned int limit = READ_ONCE(ahead);
+	struct vmx_ahead_spot *spot;
+	struct vmx_ahead *a;
+	int idx, r;
+	u64 rip;
+
+	if (likely(!limit))
+		return VMX_RESUME_GUEST;
+	rip = vmx_rip(vmx);
+	spot = &vmx->ahead_spot[(rip ^ rip >> 6) % VMX_AHEAD_SPOTS];
+	if (spot->rip != (u32)rip) {
+		spot->rip = rip;
+		spot->wait = FIRST_WAIT;
+		spot->doubt = FIRST_DOUBT;
+		return VMX_RESUME_GUEST;
+	}
+	if (spot->wait) {
+		spot->wait--;
+		return VMX_RESUME_GUEST;
+	}
+	if (!is_quiet(vmx) || !is_supervisor64(vmx))
+		return VMX_RESUME_GUEST;
+	a = get(vmx);
+	if (!a)
+		return VMX_RESUME_GUEST;
+	idx = srcu_read_lock(&vmx->vcpu.mmu.mmu->srcu);
+	begin(a, limit);
+	r = go(a);
+	srcu_read_unlock(&vmx->vcpu.mmu.mmu->srcu, idx);
+	vmx->vcpu.stat.ahead_exits += a->spared;
+	learn(spot, a->spared);
+	return r;
+}
+
+void vmx_ahead_free(struct vmx_vcpu *vmx)
+{
+	kfree(vmx->ahead);
+}
