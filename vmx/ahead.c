@@ -23,6 +23,11 @@ static unsigned int ahead;
 module_param(ahead, uint, 0644);
 MODULE_PARM_DESC(ahead, "Instructions to execute for the guest from an exit to the next; 0: none");
 
+/* After an index register's OUT comes the IN or OUT of its data, and user space. */
+static unsigned int ahead_port = 8;
+module_param(ahead_port, uint, 0644);
+MODULE_PARM_DESC(ahead_port, "The same after a port access that user space has completed, if that is more");
+
 /* How often to pass an address before the first try, and log2 of the waits after. */
 #define FIRST_WAIT	8
 #define FIRST_DOUBT	5
@@ -43,10 +48,11 @@ static bool is_due(struct vmx_vcpu *vmx)
 static bool is_quiet(struct vmx_vcpu *vmx)
 {
 	const u32 windows = CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING;
-	const unsigned long flags = X86_EFLAGS_TF | X86_EFLAGS_RF | X86_EFLAGS_VM;
+	const unsigned long flags = X86_EFLAGS_RF | X86_EFLAGS_VM;
 
-	return !is_due(vmx) && !(vmx->cpu_ctl & windows) && !(vmx->dr7 & 0xff) &&
-	       !(vmx_rflags(vmx) & flags) && !vmx->vcpu.ring && !vmx->vcpu.vapic_addr;
+	return !is_due(vmx) && !(vmx->cpu_ctl & windows) && !vmx_debugged(vmx) &&
+	       !vmx->vcpu.guest_debug && !(vmx_rflags(vmx) & flags) && !vmx->vcpu.ring &&
+	       !vmx->vcpu.vapic_addr;
 }
 
 /* The only kind of code that steps know. Brings what translation depends on up to date. */
@@ -201,7 +207,7 @@ static bool exits(struct vmx_ahead *a, const struct umbra_step *step)
 	switch (step->exit) {
 	case UMBRA_STEP_INVLPG:
 		return a->vmx->family == UMBRA_FAMILY_SHADOW &&
-		       a->vmx->direct != UMBRA_DIRECT_USER;
+		       !(a->vmx->direct & UMBRA_DIRECT_INVLPG);
 	case UMBRA_STEP_FROM_CR:
 		return step->number == 8 ||
 		       (step->number == 3 && a->vmx->family == UMBRA_FAMILY_SHADOW);
@@ -266,10 +272,8 @@ static void learn(struct vmx_ahead_spot *spot, bool paid)
 	spot->doubt = min(spot->doubt + 1, MAX_DOUBT);
 }
 
-/* An instruction that exited is behind the guest. Return: as a handler of exits. */
-int vmx_ahead(struct vmx_vcpu *vmx)
+static int try(struct vmx_vcpu *vmx, unsigned int limit)
 {
-	unsigned int limit = READ_ONCE(ahead);
 	struct vmx_ahead_spot *spot;
 	struct vmx_ahead *a;
 	int idx, r;
@@ -301,6 +305,18 @@ int vmx_ahead(struct vmx_vcpu *vmx)
 	vmx->vcpu.stat.ahead_exits += a->spared;
 	learn(spot, a->spared);
 	return r;
+}
+
+/* An instruction that exited is behind the guest. Return: as a handler of exits. */
+int vmx_ahead(struct vmx_vcpu *vmx)
+{
+	return try(vmx, READ_ONCE(ahead));
+}
+
+/* So is an access to a port that user space has completed. */
+int vmx_ahead_of_port(struct vmx_vcpu *vmx)
+{
+	return try(vmx, max(READ_ONCE(ahead), READ_ONCE(ahead_port)));
 }
 
 void vmx_ahead_free(struct vmx_vcpu *vmx)

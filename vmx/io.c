@@ -23,8 +23,10 @@ static int complete_out(struct umbra_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
-	if (vmx_linear_rip(vmx) == vcpu->complete_rip)
+	if (vmx_linear_rip(vmx) == vcpu->complete_rip) {
 		vmx_skip_insn(vmx);
+		vmx->completed = true;
+	}
 	return VMX_RESUME_GUEST;
 }
 
