@@ -4,26 +4,12 @@
 
 #define VA_BITS		48
 
-/* Where a value is, but for memory. Bits above the operand's size are of no account. */
-u64 step_get(const struct umbra_stepper *s, const struct umbra_step *st, u8 where)
-{
-	if (where < STEP_HIGH)
-		return s->regs[where];
-	if (where == STEP_IMM)
-		return st->imm;
-	return s->regs[where & 3] >> 8;
-}
-
-/* Write a register: 4 bytes clear the upper half, 1 and 2 keep what is above. */
-void step_set(struct umbra_stepper *s, u8 where, unsigned int size, u64 value)
+/* 1 and 2 bytes keep what is above. */
+void step_set_part(struct umbra_stepper *s, u8 where, unsigned int size, u64 value)
 {
 	u64 *reg = &s->regs[where & 15];
 
-	if (size == 8) {
-		*reg = value;
-	} else if (size == 4) {
-		*reg = (u32)value;
-	} else if (size == 2) {
+	if (size == 2) {
 		*reg = (*reg & ~0xffffull) | (u16)value;
 	} else if (where < STEP_HIGH) {
 		*reg = (*reg & ~0xffull) | (u8)value;
@@ -48,20 +34,6 @@ u64 umbra_step_address(struct umbra_stepper *s, const struct umbra_step *st)
 	return gva;
 }
 
-/* As emu_alu(), of values whose upper bits do not count. */
-u64 step_compute(u8 op, u64 dst, u64 src, unsigned int size, u64 *rflags)
-{
-	u64 mask = emu_size_mask(size);
-
-	dst &= mask;
-	if (op >= OP_ROL && op <= OP_SAR)
-		return emu_shift(op, dst, (u8)src, size, rflags);
-	src &= mask;
-	if (op == OP_IMUL2)
-		return emu_multiply(dst, src, size, rflags);
-	return emu_alu(op, dst, src, size, rflags);
-}
-
 /* Going where no code can be is a fault of this instruction. */
 enum umbra_step_result step_jump(struct umbra_stepper *s, u64 rip)
 {
@@ -69,12 +41,6 @@ enum umbra_step_result step_jump(struct umbra_stepper *s, u64 rip)
 		return UMBRA_STEP_STOP;
 	s->rip = rip;
 	return UMBRA_STEP_JUMP;
-}
-
-static enum umbra_step_result next(struct umbra_stepper *s, const struct umbra_step *st)
-{
-	s->rip += st->len;
-	return UMBRA_STEP_NEXT;
 }
 
 /* A destination in memory: read it, compute, write it. */
@@ -93,7 +59,7 @@ static enum umbra_step_result alu_memory(struct umbra_stepper *s, const struct u
 				   s->ops->store(s, gva, st->size, new)))
 		return UMBRA_STEP_STOP;
 	s->rflags = flags;
-	return next(s, st);
+	return step_next(s, st);
 }
 
 static enum umbra_step_result alu(struct umbra_stepper *s, const struct umbra_step *st)
@@ -109,7 +75,7 @@ static enum umbra_step_result alu(struct umbra_stepper *s, const struct umbra_st
 	result = step_compute(st->op, step_get(s, st, st->dst), src, st->size, &s->rflags);
 	if (st->op != OP_CMP && st->op != OP_TEST && st->op != OP_BT)
 		step_set(s, st->dst, st->size, result);
-	return next(s, st);
+	return step_next(s, st);
 }
 
 static enum umbra_step_result move(struct umbra_stepper *s, const struct umbra_step *st)
@@ -126,7 +92,7 @@ static enum umbra_step_result move(struct umbra_stepper *s, const struct umbra_s
 	if (st->class == STEP_MOVE_SIGNED)
 		value = emu_sign_extend(value, st->src_size);
 	step_set(s, st->dst, st->size, value);
-	return next(s, st);
+	return step_next(s, st);
 }
 
 enum umbra_step_result umbra_step_execute(struct umbra_stepper *s, const struct umbra_step *st)
@@ -141,10 +107,10 @@ enum umbra_step_result umbra_step_execute(struct umbra_stepper *s, const struct 
 		if (!s->ops->store(s, umbra_step_address(s, st), st->size,
 				   step_get(s, st, st->src)))
 			return UMBRA_STEP_STOP;
-		return next(s, st);
+		return step_next(s, st);
 	case STEP_BRANCH:
 		if (!emu_condition(st->number, s->rflags))
-			return next(s, st);
+			return step_next(s, st);
 		return step_jump(s, s->rip + st->len + st->imm);
 	case STEP_EXITS:
 		return UMBRA_STEP_EXIT;

@@ -9,12 +9,6 @@
 /* What POPF may change without anything to look at before the next instruction. */
 #define POPF_QUIET	(EMU_ARITH_FLAGS | EMU_DF | EMU_IF)
 
-static enum umbra_step_result next(struct umbra_stepper *s, const struct umbra_step *st)
-{
-	s->rip += st->len;
-	return UMBRA_STEP_NEXT;
-}
-
 static bool load_operand(struct umbra_stepper *s, const struct umbra_step *st, u8 where,
 			 u64 *value)
 {
@@ -72,7 +66,7 @@ static enum umbra_step_result pop(struct umbra_stepper *s, const struct umbra_st
 		return UMBRA_STEP_STOP;
 	s->regs[UMBRA_EMU_RSP] = rsp + 8;
 	s->regs[st->dst & 15] = value;
-	return next(s, st);
+	return step_next(s, st);
 }
 
 static enum umbra_step_result popf(struct umbra_stepper *s, const struct umbra_step *st)
@@ -85,7 +79,7 @@ static enum umbra_step_result popf(struct umbra_stepper *s, const struct umbra_s
 		return UMBRA_STEP_STOP;
 	s->rflags = (s->rflags & ~POPF_QUIET) | (value & POPF_QUIET);
 	s->regs[UMBRA_EMU_RSP] += 8;
-	return next(s, st);
+	return step_next(s, st);
 }
 
 /* CMOV writes its register in any case: 4 bytes clear the upper half. */
@@ -98,7 +92,7 @@ static enum umbra_step_result cmov(struct umbra_stepper *s, const struct umbra_s
 	if (!emu_condition(st->number, s->rflags))
 		value = s->regs[st->dst & 15];
 	step_set(s, st->dst, st->size, value);
-	return next(s, st);
+	return step_next(s, st);
 }
 
 static enum umbra_step_result setcc(struct umbra_stepper *s, const struct umbra_step *st)
@@ -109,7 +103,7 @@ static enum umbra_step_result setcc(struct umbra_stepper *s, const struct umbra_
 		step_set(s, st->dst, 1, value);
 	else if (!s->ops->store(s, umbra_step_address(s, st), 1, value))
 		return UMBRA_STEP_STOP;
-	return next(s, st);
+	return step_next(s, st);
 }
 
 /* XCHG, XADD and CMPXCHG: the destination's old value goes to a register. */
@@ -146,7 +140,7 @@ static enum umbra_step_result exchange(struct umbra_stepper *s, const struct umb
 	/* After the source: of XADD with one register twice the sum stays. */
 	if (st->dst != STEP_MEM && (st->op != OP_CMPXCHG || equal))
 		step_set(s, st->dst, st->size, new);
-	return next(s, st);
+	return step_next(s, st);
 }
 
 static void widen(struct umbra_stepper *s, const struct umbra_step *st)
@@ -212,5 +206,5 @@ enum umbra_step_result step_rare(struct umbra_stepper *s, const struct umbra_ste
 	default:
 		break;
 	}
-	return next(s, st);
+	return step_next(s, st);
 }

@@ -10,28 +10,36 @@
  *	any other: enter the guest	what it does not need help with, it does itself
  *
  * It is tried where an instruction that exited has ended, and at each such address
- * ever less often while it leads nowhere.
+ * ever less often while it leads nowhere. Where it leads to exits, a share of them is
+ * spared: an instruction takes a hundred times as many here as in the guest, which is
+ * about what an exit costs a CPU, but much more than the path of an exit has.
  */
 #include <linux/entry-kvm.h>
+#include <linux/kvm.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <asm/trapnr.h>
 
 #include "ahead.h"
 
-static unsigned int ahead;
+static unsigned int ahead = 24;
 module_param(ahead, uint, 0644);
 MODULE_PARM_DESC(ahead, "Instructions to execute for the guest from an exit to the next; 0: none");
+
+static unsigned int ahead_share = 8;
+module_param(ahead_share, uint, 0644);
+MODULE_PARM_DESC(ahead_share, "Spare one in so many exits by that; 1: all");
 
 /* After an index register's OUT comes the IN or OUT of its data, and user space. */
 static unsigned int ahead_port = 8;
 module_param(ahead_port, uint, 0644);
-MODULE_PARM_DESC(ahead_port, "The same after a port access that user space has completed, if that is more");
+MODULE_PARM_DESC(ahead_port, "The same after a port access that user space has completed, each time");
 
 /* How often to pass an address before the first try, and log2 of the waits after. */
 #define FIRST_WAIT	8
 #define FIRST_DOUBT	5
 #define MAX_DOUBT	15
+#define MAX_SHARE	1024
 
 /* handle(): the guest has to execute it. */
 #define NOT_HANDLED	(-ENOEXEC)
@@ -50,9 +58,9 @@ static bool is_quiet(struct vmx_vcpu *vmx)
 	const u32 windows = CPU_BASED_INTR_WINDOW_EXITING | CPU_BASED_NMI_WINDOW_EXITING;
 	const unsigned long flags = X86_EFLAGS_RF | X86_EFLAGS_VM;
 
-	return !is_due(vmx) && !(vmx->cpu_ctl & windows) && !vmx_debugged(vmx) &&
-	       !vmx->vcpu.guest_debug && !(vmx_rflags(vmx) & flags) && !vmx->vcpu.ring &&
-	       !vmx->vcpu.vapic_addr;
+	return !is_due(vmx) && vmx->vcpu.mmu.root != INVALID_PAGE &&
+	       !(vmx->cpu_ctl & windows) && !vmx_debugged(vmx) && !vmx->vcpu.guest_debug &&
+	       !(vmx_rflags(vmx) & flags) && !vmx->vcpu.ring && !vmx->vcpu.vapic_addr;
 }
 
 /* The only kind of code that steps know. Brings what translation depends on up to date. */
@@ -73,6 +81,8 @@ static void begin(struct vmx_ahead *a, unsigned int limit)
 	vmx_rsp(vmx);
 	a->s.rip = vmx_rip(vmx);
 	a->s.rflags = vmx_rflags(vmx);
+	a->from = a->s.rip;
+	a->loops = false;
 	vmx_ahead_forget_all(a);
 }
 
@@ -145,11 +155,9 @@ static int from_cr(struct vmx_ahead *a, const struct umbra_step *step)
 
 static int to_cr(struct vmx_ahead *a, const struct umbra_step *step)
 {
+	/* In another address space nothing is known: an exit is cheaper than finding it. */
 	bool known = step->number == 0 || step->number == 4 || step->number == 8;
 
-	/* Under EPT it does not exit. */
-	if (step->number == 3)
-		known = a->vmx->family == UMBRA_FAMILY_SHADOW;
 	return known ? vmx_cr_access(a->vmx, step->number | step->src << 8) : NOT_HANDLED;
 }
 
@@ -204,13 +212,18 @@ static int handle(struct vmx_ahead *a, const struct umbra_step *step)
 /* Would the guest have exited for it? */
 static bool exits(struct vmx_ahead *a, const struct umbra_step *step)
 {
+	struct vmx_vcpu *vmx = a->vmx;
+
 	switch (step->exit) {
 	case UMBRA_STEP_INVLPG:
-		return a->vmx->family == UMBRA_FAMILY_SHADOW &&
-		       !(a->vmx->direct & UMBRA_DIRECT_INVLPG);
+		return vmx->family == UMBRA_FAMILY_SHADOW && !(vmx->direct & UMBRA_DIRECT_INVLPG);
 	case UMBRA_STEP_FROM_CR:
 		return step->number == 8 ||
-		       (step->number == 3 && a->vmx->family == UMBRA_FAMILY_SHADOW);
+		       (step->number == 3 && vmx->family == UMBRA_FAMILY_SHADOW);
+	case UMBRA_STEP_RDMSR:
+		return vmx_msr_exits(vmx, vmx->vcpu.regs[UMBRA_RCX], KVM_MSR_FILTER_READ);
+	case UMBRA_STEP_WRMSR:
+		return vmx_msr_exits(vmx, vmx->vcpu.regs[UMBRA_RCX], KVM_MSR_FILTER_WRITE);
 	default:
 		return true;
 	}
@@ -227,6 +240,7 @@ static int go(struct vmx_ahead *a)
 
 	while (a->turns < AHEAD_TURNS && (step = walk(a))) {
 		exit = step->exit;
+		a->loops |= a->s.rip + step->len == a->from;
 		real = exits(a, step);
 		r = handle(a, step);
 		if (r == NOT_HANDLED)
@@ -261,25 +275,35 @@ static struct vmx_ahead *get(struct vmx_vcpu *vmx)
 	return vmx->ahead;
 }
 
-/* Where it has paid it is done each time; where it has not, ever less often. */
-static void learn(struct vmx_ahead_spot *spot, bool paid)
+/*
+ * How many exits were spared that count. Where the guest loops over one access that
+ * user space gets each time, an exit is the least of it.
+ */
+static unsigned int paid(const struct vmx_ahead *a, bool port)
 {
-	if (paid) {
+	return port && a->loops ? 0 : a->spared;
+}
+
+/* Where it has paid, it pays for a while; where it has not it is tried ever less often. */
+static void learn(struct vmx_ahead_spot *spot, unsigned int spared, unsigned int share)
+{
+	if (spared) {
 		spot->doubt = max(spot->doubt - 1, FIRST_DOUBT);
+		spot->wait = min_t(unsigned int, spared * (share - 1), U16_MAX);
 		return;
 	}
 	spot->wait = 1 << spot->doubt;
 	spot->doubt = min(spot->doubt + 1, MAX_DOUBT);
 }
 
-static int try(struct vmx_vcpu *vmx, unsigned int limit)
+static int try(struct vmx_vcpu *vmx, unsigned int limit, bool port)
 {
 	struct vmx_ahead_spot *spot;
 	struct vmx_ahead *a;
 	int idx, r;
 	u64 rip;
 
-	if (likely(!limit))
+	if (unlikely(!limit))
 		return VMX_RESUME_GUEST;
 	rip = vmx_rip(vmx);
 	spot = &vmx->ahead_spot[(rip ^ rip >> 6) % VMX_AHEAD_SPOTS];
@@ -303,20 +327,20 @@ static int try(struct vmx_vcpu *vmx, unsigned int limit)
 	r = go(a);
 	srcu_read_unlock(&vmx->vcpu.mmu.mmu->srcu, idx);
 	vmx->vcpu.stat.ahead_exits += a->spared;
-	learn(spot, a->spared);
+	learn(spot, paid(a, port), port ? 1 : clamp(READ_ONCE(ahead_share), 1U, MAX_SHARE));
 	return r;
 }
 
 /* An instruction that exited is behind the guest. Return: as a handler of exits. */
 int vmx_ahead(struct vmx_vcpu *vmx)
 {
-	return try(vmx, READ_ONCE(ahead));
+	return try(vmx, READ_ONCE(ahead), false);
 }
 
-/* So is an access to a port that user space has completed. */
+/* So is an access to a port that user space has completed; a pair of them goes on. */
 int vmx_ahead_of_port(struct vmx_vcpu *vmx)
 {
-	return try(vmx, max(READ_ONCE(ahead), READ_ONCE(ahead_port)));
+	return try(vmx, READ_ONCE(ahead_port), true);
 }
 
 void vmx_ahead_free(struct vmx_vcpu *vmx)

@@ -38,6 +38,8 @@ struct ahead_page {
  * @left: steps that may be taken before the next is to have spared an exit
  * @turns: how often it did or was handled as if it had
  * @spared: exits that the guest would have made
+ * @from: where it began, behind the instruction that exited
+ * @loops: it led back to there
  * @emu: scratch memory of the decoder
  * @piece: decoded code, by linear address
  */
@@ -51,6 +53,8 @@ struct vmx_ahead {
 	unsigned int left;
 	unsigned int turns;
 	unsigned int spared;
+	u64 from;
+	bool loops;
 	struct umbra_emu emu;
 	struct umbra_piece piece[AHEAD_PIECES];
 };

@@ -182,10 +182,10 @@ static int (*const handlers[])(struct vmx_vcpu *vmx) = {
 
 /* Exits by instructions; others may come from any code. */
 #define BY_INSTRUCTION	(BIT_ULL(EXIT_REASON_EXCEPTION_NMI) | BIT_ULL(EXIT_REASON_CPUID) | \
-			 BIT_ULL(EXIT_REASON_INVLPG) | BIT_ULL(EXIT_REASON_CR_ACCESS) | \
-			 BIT_ULL(EXIT_REASON_IO_INSTRUCTION) | BIT_ULL(EXIT_REASON_MSR_READ) | \
-			 BIT_ULL(EXIT_REASON_MSR_WRITE) | BIT_ULL(EXIT_REASON_INVPCID) | \
-			 BIT_ULL(EXIT_REASON_EPT_VIOLATION) | BIT_ULL(EXIT_REASON_EPT_MISCONFIG))
+			 BIT_ULL(EXIT_REASON_INVLPG) | BIT_ULL(EXIT_REASON_IO_INSTRUCTION) | \
+			 BIT_ULL(EXIT_REASON_MSR_READ) | BIT_ULL(EXIT_REASON_MSR_WRITE) | \
+			 BIT_ULL(EXIT_REASON_INVPCID) | BIT_ULL(EXIT_REASON_EPT_VIOLATION) | \
+			 BIT_ULL(EXIT_REASON_EPT_MISCONFIG))
 
 int vmx_handle_exit(struct vmx_vcpu *vmx)
 {
@@ -201,8 +201,8 @@ int vmx_handle_exit(struct vmx_vcpu *vmx)
 	if (unlikely(vmx->await_legal))
 		vmx_family_poll(vmx);
 	/* One that has been handled is behind the guest: another may be near. */
-	if (r == VMX_RESUME_GUEST && (vmx->dirty & CACHED_RIP) && reason < 64 &&
-	    (BY_INSTRUCTION >> reason & 1))
+	if (reason < 64 && (BY_INSTRUCTION >> reason & 1) && (vmx->dirty & CACHED_RIP) &&
+	    r == VMX_RESUME_GUEST)
 		r = vmx_ahead(vmx);
 	return r;
 }

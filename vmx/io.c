@@ -6,6 +6,7 @@
 #include <linux/kvm.h>
 #include <linux/string.h>
 #include <umbra/coalesced.h>
+#include <umbra/compat.h>
 #include <umbra/emulation.h>
 #include <umbra/irqchip.h>
 
@@ -23,11 +24,11 @@ static int complete_out(struct umbra_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
 
-	if (vmx_linear_rip(vmx) == vcpu->complete_rip) {
-		vmx_skip_insn(vmx);
-		vmx->completed = true;
-	}
-	return VMX_RESUME_GUEST;
+	if (vmx_linear_rip(vmx) != vcpu->complete_rip)
+		return VMX_RESUME_GUEST;
+	vmx_skip_insn(vmx);
+	/* A run that only completes the access goes no further. */
+	return umbra_immediate_exit(vcpu->run) ? VMX_RESUME_GUEST : vmx_ahead_of_port(vmx);
 }
 
 /* The result of IN is in the shared page. */

@@ -49,16 +49,30 @@ const u32 *umbra_vmx_msr_list(unsigned int *nr)
 	return msr_list;
 }
 
-/*
- * Let the guest at an MSR, unless user space filters it. The bitmap has four
- * quarters of 1 KiB: read low, read high, write low, write high.
- */
+#define FIRST_HIGH	0xc0000000
+#define NR_MSRS		0x2000
+
+/* The bitmap has four quarters of 1 KiB: read low, read high, write low, write high. */
+static unsigned int bitmap_bit(u32 msr, u32 access)
+{
+	unsigned int bit = (msr >= FIRST_HIGH ? 0x400 * 8 : 0) + (msr & (NR_MSRS - 1));
+
+	return access == KVM_MSR_FILTER_WRITE ? bit + 0x800 * 8 : bit;
+}
+
+/* @access: KVM_MSR_FILTER_READ or _WRITE. */
+bool vmx_msr_exits(const struct vmx_vcpu *vmx, u32 msr, u32 access)
+{
+	if (msr >= NR_MSRS && (msr < FIRST_HIGH || msr >= FIRST_HIGH + NR_MSRS))
+		return true;
+	return test_bit(bitmap_bit(msr, access), vmx->msr_bitmap);
+}
+
+/* Let the guest at an MSR, unless user space filters it. */
 static void pass_through(struct vmx_vcpu *vmx, u32 msr, u32 access)
 {
-	unsigned int bit = (msr >= 0xc0000000 ? 0x400 * 8 : 0) + (msr & 0x1fff);
+	unsigned int bit = bitmap_bit(msr, access);
 
-	if (access == KVM_MSR_FILTER_WRITE)
-		bit += 0x800 * 8;
 	if (umbra_msr_allowed(vmx->vcpu.vm, msr, access))
 		__clear_bit(bit, vmx->msr_bitmap);
 	else

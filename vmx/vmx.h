@@ -201,7 +201,6 @@ struct vmx_host_segs {
  * @loaded: between umbra_vmx_vcpu_load() and _put()
  * @ahead_spot: by address, where going ahead has paid or not
  * @ahead: what it needs, or NULL as long as it was not tried
- * @completed: user space has completed an instruction, which is behind the guest
  */
 struct vmx_vcpu {
 	struct umbra_vcpu vcpu;
@@ -284,7 +283,6 @@ struct vmx_vcpu {
 	bool loaded;
 	struct vmx_ahead_spot ahead_spot[VMX_AHEAD_SPOTS];
 	struct vmx_ahead *ahead;
-	bool completed;
 };
 
 /* The head of a VMCS region; the rest belongs to the CPU. */
@@ -618,6 +616,7 @@ int vmx_handle_rdmsr(struct vmx_vcpu *vmx);
 int vmx_handle_wrmsr(struct vmx_vcpu *vmx);
 void vmx_msr_reset(struct vmx_vcpu *vmx);
 void vmx_msr_bitmap_init(struct vmx_vcpu *vmx);
+bool vmx_msr_exits(const struct vmx_vcpu *vmx, u32 msr, u32 access);
 
 /* mce.c */
 void vmx_mce_reset(struct vmx_vcpu *vmx);

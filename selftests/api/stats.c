@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* KVM_GET_STATS_FD: the format, and that the figures move. */
 #include <errno.h>
-#include <stdio.h>
 #include "api.h"
 #include <kselftest_harness.h>
 
@@ -179,121 +178,6 @@ TEST(figures_move)
 	uvmm_stats_close(&of_vm);
 	uvmm_stats_close(&stats);
 	machine_stop(&m);
-}
-
-static int set_ahead(unsigned int value)
-{
-	FILE *file = fopen("/sys/module/umbra/parameters/ahead", "w");
-
-	if (!file)
-		return -1;
-	fprintf(file, "%u", value);
-	return fclose(file);
-}
-
-/* Run 100 RDMSRs, a loop apart; how many exits that takes, and how many it spares. */
-static void count_exits(struct __test_metadata *_metadata, u64 *exits, u64 *spared)
-{
-	struct uvmm_stats stats;
-	struct machine m;
-	u64 before;
-
-	ASSERT_EQ(0, machine_start(&m, true));
-	ASSERT_EQ(0, uvmm_stats_open(&stats, m.vcpu.fd));
-	ASSERT_EQ(0, uvmm_stats_read(&stats, "exits", &before));
-	/* mov $100, %esi; 1: mov $0x1b, %ecx; rdmsr; dec %esi; jnz 1b; hlt */
-	CODE(&m, 0xbe, 100, 0, 0, 0, 0xb9, 0x1b, 0, 0, 0, 0x0f, 0x32, 0xff, 0xce, 0x75, 0xf5, 0xf4);
-	ASSERT_EQ(KVM_EXIT_HLT, machine_enter(&m));
-	ASSERT_EQ(0, uvmm_stats_read(&stats, "exits", exits));
-	ASSERT_EQ(0, uvmm_stats_read(&stats, "ahead_exits", spared));
-	*exits -= before;
-	uvmm_stats_close(&stats);
-	machine_stop(&m);
-}
-
-#define INDEX_PORT	0x510
-#define DATA_PORT	0x511
-
-/* Answer what an index register and its data register are asked, up to HLT. */
-static long serve_ports(struct machine *m, u32 *index, unsigned int *outs)
-{
-	struct kvm_run *run = m->vcpu.run;
-	u32 *data = (void *)((char *)run + PAGE);
-	long ret;
-
-	while (!(ret = machine_run(m)) && run->exit_reason == KVM_EXIT_IO) {
-		if (run->io.port == INDEX_PORT && run->io.direction == KVM_EXIT_IO_OUT) {
-			*index = *data;
-			if (++*outs == 60)
-				break;
-		} else if (run->io.port == DATA_PORT && run->io.direction == KVM_EXIT_IO_IN) {
-			*data = *index * 3;
-		} else {
-			return -1;
-		}
-	}
-	return ret ? ret : (long)run->exit_reason;
-}
-
-/* Nor does an access that user space has completed need an exit of its own. */
-TEST(ahead_of_user_space)
-{
-	unsigned int outs = 0;
-	struct uvmm_stats stats;
-	struct kvm_regs regs;
-	struct machine m;
-	u64 spared;
-	u32 index;
-
-	ASSERT_EQ(0, machine_start(&m, true));
-	/*
-	 * xor %edi, %edi; mov $100, %esi
-	 * 1: mov $0x510, %edx; mov %esi, %eax; out %eax, (%dx)
-	 * inc %edx; in (%dx), %eax; add %eax, %edi; dec %esi; jnz 1b; hlt
-	 */
-	CODE(&m, 0x31, 0xff, 0xbe, 100, 0, 0, 0, 0xba, 0x10, 0x05, 0, 0, 0x89, 0xf0, 0xef,
-	     0xff, 0xc2, 0xed, 0x01, 0xc7, 0xff, 0xce, 0x75, 0xef, 0xf4);
-	ASSERT_EQ(KVM_EXIT_IO, serve_ports(&m, &index, &outs));
-
-	/* Just completing it goes no further. */
-	m.vcpu.run->immediate_exit = 1;
-	EXPECT_EQ(-EINTR, machine_run(&m));
-	m.vcpu.run->immediate_exit = 0;
-	EXPECT_EQ(MACHINE_CODE + 15, machine_rip(&m));
-
-	EXPECT_EQ(KVM_EXIT_HLT, serve_ports(&m, &index, &outs));
-	EXPECT_EQ(100, outs);
-	ASSERT_EQ(0, TRY(m.vcpu.fd, KVM_GET_REGS, &regs));
-	EXPECT_EQ(3 * 5050, regs.rdi);
-	if (!uvmm_stats_open(&stats, m.vcpu.fd)) {
-		if (!uvmm_stats_read(&stats, "ahead_exits", &spared))
-			EXPECT_LE(100, spared);
-		uvmm_stats_close(&stats);
-	}
-	machine_stop(&m);
-}
-
-/* Of instructions that exit one after another, most need not. */
-TEST(ahead)
-{
-	u64 exits, spared;
-	int sys = api_open();
-
-	if (!api_is_umbra(sys))
-		SKIP(return, "umbra's own");
-	close(sys);
-	ASSERT_EQ(0, set_ahead(24));
-	count_exits(_metadata, &exits, &spared);
-	EXPECT_LE(exits, 40);
-	EXPECT_LE(100, exits + spared);
-	EXPECT_EQ(0, set_ahead(0));
-	count_exits(_metadata, &exits, &spared);
-	EXPECT_LE(100, exits);
-	EXPECT_EQ(0, spared);
-	EXPECT_EQ(0, set_ahead(2));
-	count_exits(_metadata, &exits, &spared);
-	EXPECT_EQ(0, spared);
-	EXPECT_EQ(0, set_ahead(0));
 }
 
 TEST_HARNESS_MAIN

@@ -141,10 +141,10 @@ stage_guests_debug()
 		umbra-ept umbra-shadow
 }
 
-# Going ahead of the guest, which is off by default.
+# Going ahead of the guest wherever it spares an exit.
 stage_guests_ahead()
 {
-	in_host -c 2 -- "$here/host/guests.sh" --set ahead=24 --only \
+	in_host -c 2 -- "$here/host/guests.sh" --set ahead_share=1 --only \
 		"ahead_flags ahead_faults ahead_trap ahead_irq ahead_code ahead_spaces ptemod
 		map_unmap self_map self_edit alias recycle table_writes upgrade switch_pcid irq
 		irq_chain nmi vectoring fork_cow smp_ahead smp_edit smp_map smp_shootdown" \
