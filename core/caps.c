@@ -75,6 +75,7 @@ static bool always_there(unsigned long cap)
 	case KVM_CAP_XSAVE:
 	case KVM_CAP_ENABLE_CAP:
 	case KVM_CAP_VCPU_ATTRIBUTES:
+	case KVM_CAP_SYS_ATTRIBUTES:
 	case UMBRA_CAP_PAGING_MODE:
 		return true;
 	default:

@@ -56,6 +56,8 @@ static const struct ioctl_row system_rows[] = {
 	{ KVM_X86_GET_MCE_CAP_SUPPORTED, 0, umbra_state_mce_supported },
 	{ KVM_GET_MSR_FEATURE_INDEX_LIST, UMBRA_OUT_E2BIG, umbra_msrs_feature_list },
 	{ KVM_GET_MSRS, 0, umbra_msrs_get_features },
+	{ KVM_HAS_DEVICE_ATTR, 0, umbra_attr_sys_has },
+	{ KVM_GET_DEVICE_ATTR, 0, umbra_attr_sys_get },
 };
 
 static const struct ioctl_row vm_rows[] = {

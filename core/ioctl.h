@@ -153,6 +153,8 @@ long umbra_vcpu_prefault(struct umbra_call *call);
 long umbra_attr_has(struct umbra_call *call);
 long umbra_attr_get(struct umbra_call *call);
 long umbra_attr_set(struct umbra_call *call);
+long umbra_attr_sys_has(struct umbra_call *call);
+long umbra_attr_sys_get(struct umbra_call *call);
 
 /* fpu.c */
 long umbra_fpu_get(struct umbra_call *call);

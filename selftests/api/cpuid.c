@@ -200,4 +200,33 @@ TEST(guest_sees_it)
 	machine_stop(&m);
 }
 
+/* The state components that the node names are those of the CPUID it offers. */
+TEST_F(cpuid, xcr0_attribute)
+{
+	u64 xcr0 = ~0ULL, offered = 0;
+	struct kvm_device_attr attr = {
+		.attr = KVM_X86_XCOMP_GUEST_SUPP, .addr = (u64)&xcr0,
+	};
+	unsigned int i;
+
+	ASSERT_EQ(1, TRY(self->sys, KVM_CHECK_EXTENSION, KVM_CAP_SYS_ATTRIBUTES));
+	ASSERT_EQ(0, TRY(self->sys, KVM_HAS_DEVICE_ATTR, &attr));
+	ASSERT_EQ(0, TRY(self->sys, KVM_GET_DEVICE_ATTR, &attr));
+	for (i = 0; i < self->list.head.nent; i++) {
+		const struct kvm_cpuid_entry2 *entry = &self->list.entry[i];
+
+		if (entry->function == 0xd && !entry->index)
+			offered = entry->eax | (u64)entry->edx << 32;
+	}
+	EXPECT_EQ(offered, xcr0);
+	attr.addr = KERNEL_ADDR;
+	EXPECT_EQ(-EFAULT, TRY(self->sys, KVM_GET_DEVICE_ATTR, &attr));
+	attr.attr = 1;
+	EXPECT_EQ(-ENXIO, TRY(self->sys, KVM_HAS_DEVICE_ATTR, &attr));
+	EXPECT_EQ(-ENXIO, TRY(self->sys, KVM_GET_DEVICE_ATTR, &attr));
+	attr.attr = KVM_X86_XCOMP_GUEST_SUPP;
+	attr.group = 1;
+	EXPECT_EQ(-ENXIO, TRY(self->sys, KVM_HAS_DEVICE_ATTR, &attr));
+}
+
 TEST_HARNESS_MAIN
