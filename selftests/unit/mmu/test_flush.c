@@ -110,6 +110,31 @@ static void scene_direct(void)
 	vm_destroy("direct");
 }
 
+/* Nor when another one's write to a table makes a leaf refuse what the guest grants. */
+static void scene_withheld(void)
+{
+	u64 entry = 20 << 12 | (PTE & ~0x40ull);
+	int idx;
+
+	vm_create(UMBRA_POLICY_SHADOW);
+	long_mode();
+	set_entry(3, 0, 4 << 12 | PTE);
+	set_entry(4, 0, 20 << 12 | PTE);
+	if (!works(0, UMBRA_ACC_WRITE))
+		violation("the scene is not set");
+	guest_flush_all(cpu);
+	umbra_mmu_flush(mmu);
+	if (cpu_enter(cpu))
+		violation("no memory");
+	ok(cpu->v.direct & UMBRA_DIRECT_USER, "users' faults need no exit");
+	idx = srcu_read_lock(&mmu->srcu);
+	umbra_mmu_guest_write(&cpu->v, 4 << 12, &entry, sizeof(entry));
+	srcu_read_unlock(&mmu->srcu, idx);
+	ok(!cpu->in_guest && !(cpu->v.direct & UMBRA_DIRECT_USER),
+	   "CPUs leave the guest when a dirty flag has to be set again");
+	vm_destroy("withheld");
+}
+
 /* The CPU's own translations of linear addresses are not simulated under EPT. */
 static void scene_cr3_on_ept(void)
 {
@@ -160,6 +185,7 @@ int main(void)
 	scene_cr3_on_ept();
 	scene_large();
 	scene_direct();
+	scene_withheld();
 	scene_replaced();
 	scene_reduced();
 	scene_logging();
