@@ -11,7 +11,7 @@ build_tools()
 	compile "$bin/mkdisk" mkdisk.c layout.h
 	compile "$bin/run" run.c frame.h
 	compile "$bin/e9pump" e9pump.c frame.h -- -static
-	compile "$bin/count.so" count.c count.h -- -shared -fPIC -ldl
+	compile "$bin/count.so" count.c cpuid.c count.h -- "$here/cpuid.c" -shared -fPIC -ldl
 	compile "$bin/boot.o" boot.S layout.h -- -c
 	if [ "$bin/boot.o" -nt "$bin/boot" ]; then
 		ld -Ttext 0x7c00 --oformat binary -o "$bin/boot.tmp" "$bin/boot.o" &&
