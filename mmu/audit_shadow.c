@@ -37,12 +37,12 @@ static bool contains(const struct umbra_rmap_head *head, const u64 *sptep)
 static void audit_rights(struct umbra_auditor *a, const struct umbra_shadow_page *sp,
 			 unsigned int index, u64 spte)
 {
-	u32 access = sp->entry ? sp->entry[index] & WALK_ACC_ALL : sp->role.access;
+	u32 access = umbra_shadow_access(sp, index);
 	/* By the supervisor, with CR0.WP = 0. */
 	bool lifted = !sp->role.wp && !(spte & PT_USER);
 	bool write = spte & PT_WRITE;
 
-	if (access & ~sp->role.access)
+	if (access & WALK_ACC_ALL & ~sp->role.access)
 		found(a, sp, "entry %u has rights %x", index, access);
 	if ((spte & PT_USER) && !(access & WALK_ACC_USER))
 		found(a, sp, "spte %u, %llx: users are not let in", index, spte);
@@ -50,6 +50,8 @@ static void audit_rights(struct umbra_auditor *a, const struct umbra_shadow_page
 		found(a, sp, "spte %u, %llx: nobody may execute", index, spte);
 	if (write && !(access & WALK_ACC_WRITE) && !lifted)
 		found(a, sp, "spte %u, %llx: nobody may write", index, spte);
+	if ((spte & PT_KEY) != umbra_leaf_key(access))
+		found(a, sp, "spte %u, %llx, has another key", index, spte);
 	if (write && (!(spte & PT_DIRTY) || sp->role.clean))
 		found(a, sp, "spte %u, %llx: writable and not dirty", index, spte);
 }

@@ -19,7 +19,7 @@ bool umbra_grant_read(const struct umbra_shadow_page *sp, u64 gpte, u64 reserved
 	if ((gpte & used) != used || (gpte & reserved))
 		return false;
 	grant->gfn = umbra_gpa_to_gfn(gpte & SPTE_ADDR);
-	grant->access = sp->role.access & rights;
+	grant->access = (sp->role.access & rights) | umbra_gpte_key(gpte);
 	grant->dirty = gpte & GPTE_DIRTY;
 	return true;
 }
@@ -28,7 +28,8 @@ u64 umbra_leaf_make(const struct umbra_shadow_page *sp, const struct umbra_grant
 		    const struct umbra_target *t, bool writable)
 {
 	kvm_pfn_t pfn = umbra_level_base(t->hp.pfn, sp->role.level);
-	u64 spte = (pfn << UMBRA_PAGE_SHIFT) | SPTE_LEAF | PT_PRESENT | PT_ACCESSED;
+	u64 spte = (pfn << UMBRA_PAGE_SHIFT) | SPTE_LEAF | PT_PRESENT | PT_ACCESSED |
+		   umbra_leaf_key(grant->access);
 
 	if (sp->role.level > 1)
 		spte |= PT_LARGE;
@@ -83,7 +84,8 @@ bool umbra_leaf_maps(const u64 *sptep, const struct umbra_grant *grant, kvm_pfn_
 /* Does changing @old into @new take something away that a CPU may have cached? */
 static bool loses(u64 old, u64 new)
 {
-	return (old & ~new & (PT_WRITE | PT_USER)) || (new & ~old & PT_NX);
+	return (old & ~new & (PT_WRITE | PT_USER)) || (new & ~old & PT_NX) ||
+	       ((old ^ new) & PT_KEY);
 }
 
 /* What the guest grants at @sptep once @grant is what it was made from. */

@@ -13,7 +13,7 @@
 /**
  * struct umbra_grant - what the guest's tables say about one 4 KiB page
  * @gfn: the page
- * @access: WALK_ACC_*, all levels together
+ * @access: WALK_ACC_*, all levels together, with the key
  * @dirty: the guest's dirty flag is set
  */
 struct umbra_grant {
@@ -44,6 +44,12 @@ bool umbra_grant_read(const struct umbra_shadow_page *sp, u64 gpte, u64 reserved
  */
 u64 umbra_leaf_make(const struct umbra_shadow_page *sp, const struct umbra_grant *grant,
 		    const struct umbra_target *t, bool writable);
+
+/* Where a leaf keeps the key that comes with WALK_ACC_*. */
+static inline u64 umbra_leaf_key(u32 access)
+{
+	return FIELD_PREP(PT_KEY, FIELD_GET(WALK_ACC_KEY, access));
+}
 
 /* Where leaves of @level that map @gfn are kept. */
 static inline struct umbra_rmap_head *umbra_leaf_rmap(const struct umbra_memslot *slot,

@@ -18,6 +18,8 @@ static bool granted(const struct umbra_mmu_vcpu *vcpu, u32 rights, u32 access)
 		return false;
 	if ((access & UMBRA_ACC_FETCH) && !(rights & WALK_ACC_EXEC))
 		return false;
+	if (umbra_key_refuses(&vcpu->state, access, rights))
+		return false;
 	if (access & UMBRA_ACC_USER)
 		return rights & WALK_ACC_USER;
 	return !(rights & WALK_ACC_USER) || !(vcpu->state.cr4 & guards);
@@ -27,10 +29,11 @@ static bool granted(const struct umbra_mmu_vcpu *vcpu, u32 rights, u32 access)
 static bool translate(const struct umbra_mmu_vcpu *vcpu, const struct umbra_shadow_page *sp,
 		      unsigned int index, u32 access, gfn_t *gfn)
 {
-	u64 entry = sp->entry ? READ_ONCE(sp->entry[index]) : sp->role.access;
+	u64 entry = sp->entry ? READ_ONCE(sp->entry[index]) : umbra_role_access(sp->role);
 	bool dirty = sp->entry ? entry & SHADOW_ENTRY_DIRTY : !sp->role.clean;
 
-	if (!granted(vcpu, entry & WALK_ACC_ALL, access) || ((access & UMBRA_ACC_WRITE) && !dirty))
+	if (!granted(vcpu, entry & SHADOW_ENTRY_ACCESS, access) ||
+	    ((access & UMBRA_ACC_WRITE) && !dirty))
 		return false;
 	*gfn = umbra_shadow_leaf_gfn(sp, index);
 	return true;

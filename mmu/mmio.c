@@ -46,6 +46,9 @@ static bool allows(const struct umbra_mmu_vcpu *vcpu, u64 spte, u32 access)
 		return false;
 	if (!user && (spte & PT_USER) && (vcpu->state.cr4 & X86_CR4_SMAP))
 		return false;
+	/* There is no room for the key. */
+	if ((spte & PT_USER) && (vcpu->state.cr4 & X86_CR4_PKE))
+		return false;
 	return umbra_leaf_allows(spte, access);
 }
 

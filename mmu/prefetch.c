@@ -132,7 +132,9 @@ void umbra_fill_add(struct umbra_fill *f, unsigned int index, const struct umbra
 static void prefetch_direct(struct umbra_fill *f, unsigned int index)
 {
 	const struct umbra_shadow_page *sp = f->sp;
-	struct umbra_grant grant = { .access = sp->role.access, .dirty = !sp->role.clean };
+	struct umbra_grant grant = {
+		.access = umbra_role_access(sp->role), .dirty = !sp->role.clean,
+	};
 	const struct umbra_memslot *slot = umbra_gfn_to_slot(f->vcpu->mmu, sp->gfn + index);
 	unsigned int i = index & ~(DIRECT_GROUP - 1), end = i + DIRECT_GROUP;
 

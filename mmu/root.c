@@ -27,8 +27,8 @@
 			 X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_LA57 | X86_CR4_PKE)
 #define FLUSH_EFER	(EFER_LMA | EFER_NX)
 
-/* Shadow pages know no protection keys and no shadow stacks, CR4 bits 22 to 24. */
-#define NO_SHADOW_CR4	(X86_CR4_PKE | BIT_ULL(23) | BIT_ULL(24))
+/* Shadow pages know no shadow stacks and no keys of supervisor pages: CET and PKS. */
+#define NO_SHADOW_CR4	(BIT_ULL(23) | BIT_ULL(24))
 
 static bool smap_and_not_wp(const struct umbra_paging_state *s)
 {
@@ -43,10 +43,20 @@ bool umbra_mmu_wants_shadow(const struct umbra_mmu_vcpu *vcpu)
 	       umbra_guest_paging(s) != GUEST_UNPAGED && !(s->cr4 & NO_SHADOW_CR4);
 }
 
+/*
+ * With CR0.WP = 0 a key does not keep the supervisor from writing, but the CPU runs with
+ * WP = 1; and what is turned into a supervisor page for a write has no key any more.
+ */
+static bool keys_and_not_wp(const struct umbra_paging_state *s)
+{
+	return (s->cr4 & X86_CR4_PKE) && (s->efer & EFER_LMA) && !(s->cr0 & X86_CR0_WP);
+}
+
 static enum umbra_family choose_family(struct umbra_mmu_vcpu *vcpu)
 {
 	vcpu->leave_shadow &= smap_and_not_wp(&vcpu->state);
-	if (vcpu->leave_shadow || !vcpu->state.state_legal || !umbra_mmu_wants_shadow(vcpu))
+	if (vcpu->leave_shadow || keys_and_not_wp(&vcpu->state) || !vcpu->state.state_legal ||
+	    !umbra_mmu_wants_shadow(vcpu))
 		return UMBRA_FAMILY_EPT;
 	return UMBRA_FAMILY_SHADOW;
 }

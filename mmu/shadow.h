@@ -32,11 +32,13 @@
 #ifndef _UMBRA_MMU_SHADOW_H
 #define _UMBRA_MMU_SHADOW_H
 
+#include <linux/bitfield.h>
 #include <linux/bitmap.h>
 #include <linux/list.h>
 #include <umbra/mmu.h>
 #include "rmap.h"
 #include "table.h"
+#include "walk.h"
 
 /**
  * union umbra_role - what, besides its frame, decides a shadow page's contents
@@ -49,6 +51,7 @@
  * @clean: direct, and the large guest page is not dirty: no entry is writable.
  *	Not the same as without write right, where CR0.WP = 0 lets the supervisor
  *	write
+ * @key: direct: protection key of the large guest page
  * @wp: CR0.WP
  * @nx: EFER.NXE
  * @smep_and_not_wp: user pages turned supervisor for a write are not executable
@@ -72,6 +75,7 @@ union umbra_role {
 		u32 access:3;
 		u32 direct:1;
 		u32 clean:1;
+		u32 key:4;
 		u32 wp:1;
 		u32 nx:1;
 		u32 smep_and_not_wp:1;
@@ -89,6 +93,12 @@ union umbra_role {
 };
 
 static_assert(sizeof(union umbra_role) == sizeof(u32));
+
+/* WALK_ACC_* of all that a direct page maps. */
+static inline u32 umbra_role_access(union umbra_role role)
+{
+	return role.access | FIELD_PREP(WALK_ACC_KEY, role.key);
+}
 
 /* Is there a guest table that such a page is made from? */
 static inline bool umbra_role_has_table(union umbra_role role)
@@ -223,19 +233,24 @@ static inline struct umbra_shadow_page *umbra_spte_child(u64 spte)
 	return (void *)page_private(pfn_to_page(umbra_spte_pfn(spte)));
 }
 
-/* sp->entry: the frame above the dirty flag above the three bits of rights. */
+/* sp->entry: the frame above the rights and the key, with the dirty flag in between. */
+#define SHADOW_ENTRY_SHIFT	8
 #define SHADOW_ENTRY_DIRTY	BIT_ULL(3)
-#define SHADOW_ENTRY_ACCESS	GENMASK_ULL(2, 0)
+#define SHADOW_ENTRY_ACCESS	((u64)(WALK_ACC_ALL | WALK_ACC_KEY))
+
+static_assert(!(SHADOW_ENTRY_DIRTY & SHADOW_ENTRY_ACCESS));
+static_assert(SHADOW_ENTRY_ACCESS >> SHADOW_ENTRY_SHIFT == 0);
 
 static inline u64 umbra_shadow_entry(gfn_t gfn, u32 access, bool dirty)
 {
-	return gfn << 4 | (dirty ? SHADOW_ENTRY_DIRTY : 0) | access;
+	return gfn << SHADOW_ENTRY_SHIFT | (dirty ? SHADOW_ENTRY_DIRTY : 0) | access;
 }
 
-/* WALK_ACC_* that the guest grants where a leaf stands at @index. */
+/* WALK_ACC_* that the guest grants where a leaf stands at @index, with the key. */
 static inline u32 umbra_shadow_access(const struct umbra_shadow_page *sp, unsigned int index)
 {
-	return sp->entry ? READ_ONCE(sp->entry[index]) & SHADOW_ENTRY_ACCESS : sp->role.access;
+	return sp->entry ? READ_ONCE(sp->entry[index]) & SHADOW_ENTRY_ACCESS :
+			   umbra_role_access(sp->role);
 }
 
 /* The frame that the leaf at @index maps, or would map. */
@@ -243,7 +258,7 @@ static inline gfn_t umbra_shadow_leaf_gfn(const struct umbra_shadow_page *sp, un
 {
 	if (sp->role.direct)
 		return sp->gfn + ((gfn_t)index << (9 * (sp->role.level - 1)));
-	return READ_ONCE(sp->entry[index]) >> 4;
+	return READ_ONCE(sp->entry[index]) >> SHADOW_ENTRY_SHIFT;
 }
 
 /**

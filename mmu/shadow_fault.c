@@ -83,6 +83,7 @@ static gfn_t child_of(const struct umbra_walk *walk, union umbra_role *role)
 	role->level--;
 	role->registers = 0;
 	role->quadrant = 0;
+	role->key = 0;
 	if (role->level >= walk->level) {
 		if (role->short_gptes)
 			role->quadrant = umbra_gpte_quadrant(walk->gva, role->level);
@@ -90,7 +91,8 @@ static gfn_t child_of(const struct umbra_walk *walk, union umbra_role *role)
 		return walk->table_gfn[role->level - 1];
 	}
 	role->direct = 1;
-	role->access = walk->pte_access;
+	role->access = walk->pte_access & WALK_ACC_ALL;
+	role->key = FIELD_GET(WALK_ACC_KEY, walk->pte_access);
 	role->clean = !walk->dirty;
 	return walk->gfn & ~(umbra_level_frames(role->level + 1) - 1);
 }

@@ -45,6 +45,7 @@
 #define PT_ACCESSED		BIT_ULL(5)
 #define PT_DIRTY		BIT_ULL(6)
 #define PT_LARGE		BIT_ULL(7)
+#define PT_KEY			GENMASK_ULL(62, 59)
 #define PT_NX			BIT_ULL(63)
 
 /*
@@ -225,7 +226,7 @@ static inline void umbra_spte_resume(u64 *sptep)
 #define EPT_BITS	(EPT_READ | EPT_WRITE | EPT_EXEC | EPT_MEMTYPE_WB | EPT_IGNORE_PAT | \
 			 EPT_LARGE | EPT_ACCESSED | EPT_DIRTY)
 #define PT_BITS		(PT_PRESENT | PT_WRITE | PT_USER | PT_UNCACHED | PT_ACCESSED | \
-			 PT_DIRTY | PT_LARGE | PT_NX)
+			 PT_DIRTY | PT_LARGE | PT_KEY | PT_NX)
 
 static_assert(!(SPTE_SOFT & (EPT_BITS | PT_BITS | SPTE_ADDR)));
 static_assert(SPTE_SOFT == (SPTE_LEAF ^ SPTE_HOST_WRITE ^ SPTE_1G ^ SPTE_NX_SPLIT));

@@ -40,12 +40,13 @@
 
 static const struct umbra_format *const fmt = &umbra_format_shadow;
 
-/* Take from @spte what @grant does not have. Rights are not added. */
+/* Take from @spte what @grant does not have. The right to write is not added. */
 static u64 reduce(u64 spte, const struct umbra_grant *grant)
 {
 	if (!(grant->access & WALK_ACC_WRITE) || !grant->dirty)
 		spte &= ~(PT_WRITE | PT_DIRTY);
-	spte &= ~(PT_USER | PT_NX);
+	spte &= ~(PT_USER | PT_NX | PT_KEY);
+	spte |= umbra_leaf_key(grant->access);
 	if (grant->access & WALK_ACC_USER)
 		spte |= PT_USER;
 	if (!(grant->access & WALK_ACC_EXEC))

@@ -16,6 +16,7 @@
  *	 not present at any level ........ #PF P=0       |  down: stop at once
  *	 reserved bit at any level ....... #PF P=1 RSVD  |
  *	 rights do not allow the access .. #PF P=1       |  at the end
+ *	 nor does the page's key ......... #PF P=1 PK    |
  *	 else: set A on the way, D on the leaf <---------'  only now
  *
  * The part that touches entries is a template, built once for 32-bit and once
@@ -23,6 +24,7 @@
  */
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>
+#include <linux/bitfield.h>
 #include <linux/errno.h>
 #include <umbra/hostmem.h>
 #include "store.h"
@@ -32,6 +34,10 @@
 #define WALK_MAX_RETRIES	64
 
 #define PF_VECTOR		14
+
+/* Two bits of PKRU for each key. */
+#define PKRU_NO_ACCESS		BIT(0)
+#define PKRU_NO_WRITE		BIT(1)
 
 enum umbra_guest_paging umbra_guest_paging(const struct umbra_paging_state *state)
 {
@@ -49,7 +55,7 @@ bool umbra_fetch_is_reported(const struct umbra_paging_state *state)
 	       (state->cr4 & X86_CR4_PAE && state->efer & EFER_NX);
 }
 
-/* @why: UMBRA_ACC_PRESENT, with UMBRA_ACC_RSVD; 0 for not present. */
+/* @why: UMBRA_ACC_PRESENT, with UMBRA_ACC_RSVD or _PK; 0 for not present. */
 static int walk_fault(const struct umbra_paging_state *state, struct umbra_walk *walk, u32 why)
 {
 	u32 reported = UMBRA_ACC_WRITE | UMBRA_ACC_USER;
@@ -90,6 +96,28 @@ static bool walk_permitted(const struct umbra_paging_state *state, u32 access, u
 	if (user)
 		return rights & WALK_ACC_USER;
 	return !(rights & WALK_ACC_USER) || !user_page_refused(state, access);
+}
+
+/* Keys are for data in user pages, whoever uses it. */
+bool __umbra_key_refuses(const struct umbra_paging_state *state, u32 access, u32 rights)
+{
+	u32 refused;
+
+	if (!(state->efer & EFER_LMA) || !(rights & WALK_ACC_USER) || (access & UMBRA_ACC_FETCH))
+		return false;
+	refused = state->pkru >> 2 * FIELD_GET(WALK_ACC_KEY, rights);
+	if (refused & PKRU_NO_ACCESS)
+		return true;
+	return (refused & PKRU_NO_WRITE) && (access & UMBRA_ACC_WRITE) &&
+	       (access & UMBRA_ACC_USER || state->cr0 & X86_CR0_WP);
+}
+
+/* Return: 0 when the access is permitted, else why not, as walk_fault() wants it. */
+static u32 walk_refused(const struct umbra_paging_state *state, u32 access, u32 rights)
+{
+	if (umbra_key_refuses(state, access, rights))
+		return UMBRA_ACC_PRESENT | UMBRA_ACC_PK;
+	return walk_permitted(state, access, rights) ? 0 : UMBRA_ACC_PRESENT;
 }
 
 static u64 above_maxphyaddr(const struct umbra_paging_state *state)

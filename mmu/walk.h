@@ -5,7 +5,9 @@
 #ifndef _UMBRA_MMU_WALK_H
 #define _UMBRA_MMU_WALK_H
 
+#include <asm/processor-flags.h>
 #include <linux/bits.h>
+#include <linux/compiler.h>
 #include <linux/types.h>
 #include <umbra/mmu.h>
 #include <umbra/types.h>
@@ -29,6 +31,17 @@
 #define WALK_ACC_USER		BIT(2)
 #define WALK_ACC_ALL		(WALK_ACC_EXEC | WALK_ACC_WRITE | WALK_ACC_USER)
 
+/*
+ * With the rights of a page goes its protection key, which long mode has in bits 62:59
+ * of the leaf. It is kept whether the guest uses keys or not: CPUs ignore it then.
+ */
+#define WALK_ACC_KEY		GENMASK(7, 4)
+
+static inline u32 umbra_gpte_key(u64 gpte)
+{
+	return gpte >> 55 & WALK_ACC_KEY;
+}
+
 /* How the guest translates linear addresses now. */
 enum umbra_guest_paging {
 	GUEST_UNPAGED,
@@ -50,7 +63,7 @@ enum umbra_guest_paging {
  * @gpte_gpa: [level - 1]: its address
  * @table_access: [level - 1]: rights accumulated above that level, the rights
  *	of a shadow of that table
- * @pte_access: rights of the page, leaf included
+ * @pte_access: rights of the page, leaf included, and its key
  * @gpa: translation
  * @gfn: its frame, in 4 KiB pages whatever the page size
  * @dirty: the leaf's dirty flag is set
@@ -80,6 +93,20 @@ struct umbra_walk {
  * By EFER.LMA, not LME: user space may set registers one group at a time.
  */
 enum umbra_guest_paging umbra_guest_paging(const struct umbra_paging_state *state);
+
+/* With CR4.PKE. */
+bool __umbra_key_refuses(const struct umbra_paging_state *state, u32 access, u32 rights);
+
+/**
+ * umbra_key_refuses() - does a protection key forbid an access to a page?
+ * @access: UMBRA_ACC_WRITE, _USER, _FETCH
+ * @rights: the page's WALK_ACC_*, with its key
+ */
+static inline bool umbra_key_refuses(const struct umbra_paging_state *state, u32 access,
+				     u32 rights)
+{
+	return unlikely(state->cr4 & X86_CR4_PKE) && __umbra_key_refuses(state, access, rights);
+}
 
 /* Does the guest's CPU set the fetch bit in error codes? */
 bool umbra_fetch_is_reported(const struct umbra_paging_state *state);

@@ -60,6 +60,11 @@ static u32 entry_rights_32(u64 gpte)
 	return (gpte & (GPTE_WRITE | GPTE_USER)) | WALK_ACC_EXEC;
 }
 
+static u32 leaf_key_32(u64 gpte)
+{
+	return 0;
+}
+
 /* Where the walk starts: fills @walk->top_level. 0 or a fault. */
 static int walk_start_32(struct umbra_mmu_vcpu *vcpu, enum umbra_guest_paging paging,
 			 struct umbra_walk *walk, gpa_t *table, unsigned int *level)
@@ -112,6 +117,12 @@ static gpa_t leaf_base_64(u64 gpte, unsigned int level)
 static u32 entry_rights_64(u64 gpte)
 {
 	return (gpte & (GPTE_WRITE | GPTE_USER)) | (gpte & GPTE_NX ? 0 : WALK_ACC_EXEC);
+}
+
+/* PAE reserves the bits. */
+static u32 leaf_key_64(u64 gpte)
+{
+	return umbra_gpte_key(gpte);
 }
 
 static int walk_start_64(struct umbra_mmu_vcpu *vcpu, enum umbra_guest_paging paging,
@@ -185,7 +196,7 @@ static int WALK(descend)(struct umbra_mmu_vcpu *vcpu, enum umbra_guest_paging pa
 		table = gpte & WALK_FRAME;
 	}
 
-	walk->pte_access = rights;
+	walk->pte_access = rights | WALK(leaf_key)(gpte);
 	walk->dirty = gpte & GPTE_DIRTY;
 	walk->gpa = WALK(leaf_base)(gpte, level) |
 		    (walk->gva & (BIT_ULL(WALK_SHIFT(level)) - 1));
@@ -225,6 +236,7 @@ static int WALK(walk)(struct umbra_mmu_vcpu *vcpu, enum umbra_guest_paging pagin
 		      struct umbra_walk *walk)
 {
 	unsigned int retries;
+	u32 refused;
 	u64 ad;
 	int ret;
 
@@ -232,8 +244,9 @@ static int WALK(walk)(struct umbra_mmu_vcpu *vcpu, enum umbra_guest_paging pagin
 		ret = WALK(descend)(vcpu, paging, walk, &ad);
 		if (ret)
 			return ret;
-		if (!walk_permitted(&vcpu->state, walk->access, walk->pte_access))
-			return walk_fault(&vcpu->state, walk, UMBRA_ACC_PRESENT);
+		refused = walk_refused(&vcpu->state, walk->access, walk->pte_access);
+		if (refused)
+			return walk_fault(&vcpu->state, walk, refused);
 		/* The common case by far: all flags are there already. */
 		if (!set_ad || (ad && (walk->dirty || !(walk->access & UMBRA_ACC_WRITE))))
 			return 0;

@@ -110,6 +110,7 @@ struct umbra_fault {
  * @cr3: CR3 as the guest sees it (with PCID bits)
  * @cr4: CR4 as the guest sees it
  * @efer: EFER as the guest sees it
+ * @pkru: PKRU, which counts with CR4.PKE
  * @rflags_ac: RFLAGS.AC
  * @cpl: current privilege level
  * @maxphyaddr: bits; from the vCPU's CPUID
@@ -124,6 +125,7 @@ struct umbra_paging_state {
 	u64 cr3;
 	u64 cr4;
 	u64 efer;
+	u32 pkru;
 	bool rflags_ac;
 	u8 cpl;
 	u8 maxphyaddr;
@@ -262,7 +264,7 @@ struct umbra_recall {
  *	each VM entry; INVALID_PAGE asks for umbra_mmu_load(). In FAMILY_SHADOW
  *	the hardware must run with CR0.WP, CR4.PAE and EFER.NXE set and
  *	CR4.PCIDE clear, whatever the guest has, with the guest's own CR4.LA57,
- *	CR4.SMEP, CR4.SMAP and EFER.LMA, and page faults and INVLPG must exit
+ *	CR4.SMEP, CR4.SMAP, CR4.PKE, EFER.LMA and PKRU, and page faults and INVLPG must exit
  *	unless @direct says otherwise
  * @direct: what need not exit in FAMILY_SHADOW. Others may lower it, with
  *	mmu_lock held for write, and then kick; vmx/ looks at it before entry, after

@@ -53,6 +53,8 @@ void next_access(struct cpu *cpu, struct guest_access *a)
 	s->rflags_ac = chance(50);
 	a->user = s->cpl == 3 && (a->fetch || chance(85));
 	choose_gva(cpu, a);
+	if (chance(machine.keys ? 15 : 3))
+		guest_set_pkru(cpu, random_pkru());
 	if (a->write && a->len >= 4 && chance(30) && guest_peek(cpu, a, &entry)) {
 		entry = changed_rights(entry);
 		memcpy(a->data, &entry, a->len);

@@ -193,7 +193,7 @@ struct ref_cpu cpu_reference(const struct cpu *cpu)
 	const struct umbra_paging_state *s = &cpu->v.state;
 	struct ref_cpu ref = {
 		.cr0 = s->cr0, .cr3 = s->cr3, .cr4 = s->cr4, .efer = s->efer,
-		.ac = s->rflags_ac, .cpl = s->cpl, .maxphyaddr = s->maxphyaddr,
+		.pkru = s->pkru, .ac = s->rflags_ac, .cpl = s->cpl, .maxphyaddr = s->maxphyaddr,
 		.gbpages = s->has_gbpages,
 	};
 
@@ -244,10 +244,25 @@ static void psc_fill(struct psc_entry *e, u64 tag, const struct tlb_entry *right
 
 enum found { NOTHING, RESERVED, TRANSLATION };
 
-static u32 linear_code(struct cpu *cpu, const struct hw_access *a, enum found found)
+/* CR0.WP counts for keys as for the right to write. */
+static bool linear_key_refuses(const struct cpu *cpu, const struct hw_access *a,
+			       const struct tlb_entry *e)
 {
-	return (found != NOTHING) * UMBRA_ACC_PRESENT | (found == RESERVED) * UMBRA_ACC_RSVD |
-	       a->write * UMBRA_ACC_WRITE |
+	const struct umbra_paging_state *s = &cpu->v.state;
+	u32 disabled = s->pkru >> 2 * e->key & 3;
+
+	if (!(s->cr4 & X86_CR4_PKE) || !(s->efer & EFER_LMA) || a->fetch || !e->u)
+		return false;
+	return disabled & 1 || (disabled & 2 && a->write);
+}
+
+static u32 linear_code(struct cpu *cpu, const struct hw_access *a, enum found found,
+		       const struct tlb_entry *e)
+{
+	bool key = found == TRANSLATION && linear_key_refuses(cpu, a, e);
+
+	return key * UMBRA_ACC_PK | (found != NOTHING) * UMBRA_ACC_PRESENT |
+	       (found == RESERVED) * UMBRA_ACC_RSVD | a->write * UMBRA_ACC_WRITE |
 	       a->user * UMBRA_ACC_USER | a->fetch * UMBRA_ACC_FETCH;
 }
 
@@ -259,6 +274,8 @@ static bool linear_allowed(struct cpu *cpu, const struct hw_access *a, const str
 	if (a->write && !e->w)
 		return false;
 	if (a->fetch && !e->x)
+		return false;
+	if (linear_key_refuses(cpu, a, e))
 		return false;
 	if (a->user)
 		return e->u;
@@ -321,6 +338,8 @@ static enum found linear_walk(struct cpu *cpu, const struct hw_access *a, struct
 			 frame >> (9 * (level - 1)), e, table);
 	}
 	counts.large += level > 1;
+	e->key = (spte & PT_KEY) >> 59;
+	counts.keys += linear_key_refuses(cpu, a, e);
 	if (level > 1 && e->x && machine.mmu.nx_huge)
 		violation("a large shadow leaf can be executed: %llx", spte);
 	if (!linear_allowed(cpu, a, e))
@@ -346,7 +365,7 @@ bool hw_linear(struct cpu *cpu, const struct hw_access *a, kvm_pfn_t *pfn,
 		}
 		/* Some CPUs fault at once, some look at the tables first. */
 		if (!linear_allowed(cpu, a, e) && chance(50)) {
-			fault->code = linear_code(cpu, a, TRANSLATION);
+			fault->code = linear_code(cpu, a, TRANSLATION, e);
 			fault->cached = true;
 			forget_linear(cpu, a->gva_nr);
 			return false;
@@ -354,7 +373,7 @@ bool hw_linear(struct cpu *cpu, const struct hw_access *a, kvm_pfn_t *pfn,
 	}
 	found = linear_walk(cpu, a, &walked, &fault->cached);
 	if (found != TRANSLATION || !linear_allowed(cpu, a, &walked)) {
-		fault->code = linear_code(cpu, a, found);
+		fault->code = linear_code(cpu, a, found, &walked);
 		forget_linear(cpu, a->gva_nr);
 		return false;
 	}
@@ -371,8 +390,8 @@ void hw_explain(const struct cpu *cpu, u64 gva, unsigned int gva_nr)
 	u64 table;
 	int top = linear_start(cpu, gva, &table);
 
-	printf("# tlb: valid %d w %d u %d x %d dirty %d tag %llx pfn %llx\n", e->valid, e->w,
-	       e->u, e->x, e->dirty, e->tag, e->pfn);
+	printf("# tlb: valid %d w %d u %d x %d dirty %d key %d tag %llx pfn %llx\n", e->valid, e->w,
+	       e->u, e->x, e->dirty, e->key, e->tag, e->pfn);
 	for (int level = top; level >= 1; level--) {
 		u64 *sptep = table_entry(table, umbra_table_index(gva >> 12, level));
 

@@ -31,6 +31,19 @@ static gfn_t random_frame(void)
 	return gfn;
 }
 
+/* Few of them, so that entries and PKRU have to do with each other. */
+static u64 random_key(void)
+{
+	return (u64)(chance(90) ? 1 + rnd(2) : rnd(16)) << 59;
+}
+
+u32 random_pkru(void)
+{
+	if (chance(30))
+		return 0;
+	return rnd64() & (chance(80) ? 0x3c : chance(80) ? 0x3f : U32_MAX);
+}
+
 /*
  * In orderly guests each table has a level, and only the kernel sees tables as
  * data: there user accesses are refused by the guest's tables alone, mostly.
@@ -53,6 +66,8 @@ static u64 orderly_entry(void)
 		return entry | (chance(10) ? rnd64() & 0x67 : 0);
 	entry |= chance(90) ? 0x25 : 0x21;
 	entry |= chance(50) ? 0x42 : 0;
+	if (machine.keys && chance(40))
+		entry |= random_key();
 	return entry | (chance(8) ? BIT_ULL(63) : 0);
 }
 
@@ -83,9 +98,11 @@ u64 random_entry(void)
 		entry |= BIT_ULL(63);
 	if (chance(1))
 		entry |= BIT_ULL(36 + rnd(16));
-	/* Ignored in long mode, reserved with PAE. */
+	/* Ignored in long mode, or a protection key, reserved with PAE. */
 	if (chance(4))
 		entry |= BIT_ULL(52 + rnd(11));
+	if (machine.keys && chance(40))
+		entry |= random_key();
 	return entry;
 }
 
@@ -112,7 +129,7 @@ unsigned int random_table_offset(const struct cpu *cpu)
 /* The entry there with other rights or flags, as mprotect() makes of it. */
 u64 changed_rights(u64 entry)
 {
-	static const u8 bit[] = { 0, 1, 1, 1, 2, 2, 5, 6, 6, 63 };
+	static const u8 bit[] = { 0, 1, 1, 1, 2, 2, 5, 6, 6, 59, 63 };
 
 	return entry ^ BIT_ULL(bit[rnd(ARRAY_SIZE(bit))]);
 }

@@ -18,6 +18,7 @@ extern bool spare_huge;
 
 gfn_t random_gfn(void);
 u64 random_entry(void);
+u32 random_pkru(void);
 u64 random_pdpte(void);
 u64 random_pdpt(void);
 u64 random_cr3(const struct cpu *cpu);

@@ -387,8 +387,8 @@ static void explain(const struct cpu *cpu, const struct ref_access *ra, unsigned
 	struct ref_result r;
 
 	reference_now(cpu, ra, &r);
-	printf("# cr0 %llx cr3 %llx cr4 %llx efer %llx cpl %d ac %d\n", s->cr0, s->cr3, s->cr4,
-	       s->efer, s->cpl, s->rflags_ac);
+	printf("# cr0 %llx cr3 %llx cr4 %llx efer %llx cpl %d ac %d pkru %x\n", s->cr0, s->cr3,
+	       s->cr4, s->efer, s->cpl, s->rflags_ac, s->pkru);
 	printf("# reference now: fault %d code %x gpa %llx, page %d\n", r.fault, r.error_code,
 	       (u64)r.gpa, gfn_to_page(r.gpa >> 12, true, NULL));
 	for (int i = 0; i < r.nr; i++)
@@ -628,6 +628,12 @@ void guest_fetch(struct cpu *cpu, const struct guest_access *a)
 }
 
 /* ---- registers ---- */
+
+/* WRPKRU does not exit, and counts at once. */
+void guest_set_pkru(struct cpu *cpu, u32 pkru)
+{
+	cpu->v.state.pkru = pkru;
+}
 
 static void state_changed(struct cpu *cpu)
 {

@@ -79,6 +79,7 @@ struct machine {
 	struct umbra_memslot *slot[NR_SLOTS];
 	bool huge;			/* the first pages of ram[] are one huge page */
 	bool orderly;			/* guests that are like real ones, see torture.c */
+	bool keys;			/* guests give many pages a protection key */
 	bool logging;			/* CPUs note what they write to */
 	bool invalidating;		/* between notifier start and end */
 	bool harvesting;		/* the log is copied, rights are still to go */
@@ -153,6 +154,7 @@ struct cpu;
 
 struct tlb_entry {
 	bool valid, w, u, x, dirty;
+	u8 key;
 	u64 tag;
 	kvm_pfn_t pfn;
 };
@@ -289,6 +291,7 @@ void guest_invlpg(struct cpu *cpu, unsigned int gva_nr);
 void guest_invlpg_inside(struct cpu *cpu, unsigned int gva_nr);
 void guest_set_cr3(struct cpu *cpu, u64 cr3, bool noflush);
 void guest_flush_all(struct cpu *cpu);
+void guest_set_pkru(struct cpu *cpu, u32 pkru);
 /* Toggle bits that may be toggled with paging on. */
 void guest_toggle(struct cpu *cpu, u64 cr0, u64 cr4, u64 efer);
 void guest_paging_off(struct cpu *cpu);
@@ -321,7 +324,7 @@ struct machine_counts {
 	u64 steps, accesses, hits, walks, stale, undecided, faults, fixed, spurious, retry,
 	    emulated, tracked, mmio, mmio_fast, self_map, unprotected, guest_faults, shadow,
 	    notified, collapsed, large, interfered, inside, direct, invlpg, late, raced, nomem,
-	    left_shadow, vms, wide, fetches, recalled, recycled, shrunk,
+	    left_shadow, vms, wide, fetches, recalled, recycled, shrunk, keys,
 	    audits;
 	u64 mode[4];		/* shadow tries, by enum guest_mode */
 	u64 unsync[4];		/* tables that went out of sync */

@@ -93,6 +93,7 @@ static void take_leaf(const struct mode *m, uint64_t value, int shift, uint64_t 
 
 	r->page_size = 1ull << shift;
 	r->global = value & 0x100;
+	r->key = m->lma ? value >> 59 & 15 : 0;
 	r->leaf_dirty = value & 0x40;
 	if (m->entry_bytes == 4 && m->level == 2)
 		base = (value & bits(31, 22)) | (value >> 13 & 0xff) << 32;
@@ -162,6 +163,24 @@ static bool denied(const struct ref_cpu *cpu, const struct ref_access *access,
 	return access->write && cpu->cr0 & X86_CR0_WP && !r->writable;
 }
 
+/* Protection keys: what PKRU has to say, whatever else there is against the access. */
+static bool denied_by_key(const struct ref_cpu *cpu, const struct ref_access *access,
+			  const struct ref_result *r)
+{
+	bool access_disable = cpu->pkru >> (2 * r->key) & 1;
+	bool write_disable = cpu->pkru >> (2 * r->key + 1) & 1;
+
+	if (!(cpu->cr4 & X86_CR4_PKE && cpu->efer & LMA))
+		return false;
+	if (access->fetch || !r->user)
+		return false;
+	if (access_disable)
+		return true;
+	if (!access->write || !write_disable)
+		return false;
+	return access->user || cpu->cr0 & X86_CR0_WP;
+}
+
 void reference_walk(const struct ref_cpu *cpu, const struct ref_access *access, ref_read_t *read,
 		    void *ctx, struct ref_result *r)
 {
@@ -191,7 +210,9 @@ void reference_walk(const struct ref_cpu *cpu, const struct ref_access *access, 
 		;
 	if (r->fault)
 		return;
-	if (denied(cpu, access, r)) {
+	if (denied_by_key(cpu, access, r))
+		code |= 1 << 5;
+	if (code & 1 << 5 || denied(cpu, access, r)) {
 		r->fault = true;
 		r->error_code = code | 1;
 		return;

@@ -12,6 +12,7 @@
 struct ref_cpu {
 	uint64_t cr0, cr3, cr4, efer;
 	uint64_t pdpte[4];	/* as loaded; for PAE */
+	uint32_t pkru;
 	bool ac;
 	int cpl;
 	int maxphyaddr;
@@ -37,6 +38,7 @@ struct ref_result {
 	uint64_t gpa;
 	uint64_t page_size;
 	bool writable, user, executable;	/* accumulated rights */
+	int key;
 	bool global;
 	bool leaf_dirty;
 	bool accessed;				/* all flags A are set already */

@@ -28,6 +28,7 @@ void machine_report(void)
 	printf("# notified %llu, collapsed %llu, interfered %llu, inside %llu, raced %llu\n",
 	       counts.notified, counts.collapsed, counts.interfered, counts.inside,
 	       counts.raced);
+	printf("# walks that end with a protection key %llu\n", counts.keys);
 	printf("# shadow pages reclaimed %llu, of these by the host %llu\n", counts.recycled,
 	       counts.shrunk);
 	printf("# audits %llu, to EPT %llu, large pages of shadow tables walked %llu\n",
@@ -42,5 +43,5 @@ bool machine_reached_all(u64 steps)
 			return false;
 	if (steps >= 100000 && (counts.recycled < steps / 1000 || counts.shrunk < steps / 1000))
 		return false;
-	return steps < 1000000 || counts.large >= steps / 10000;
+	return steps < 1000000 || (counts.large >= steps / 10000 && counts.keys >= steps / 10000);
 }

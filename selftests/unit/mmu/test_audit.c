@@ -227,6 +227,8 @@ static void scene_leaves(void)
 	      "let in");
 	BREAK(leaf->entry[0], umbra_shadow_entry(20, WALK_ACC_ALL & ~WALK_ACC_EXEC, true),
 	      "execute");
+	BREAK(leaf->entry[0], umbra_shadow_entry(20, WALK_ACC_ALL | 0x10, true), "another key");
+	BREAK(leaf->spt[0], leaf->spt[0] | 1ull << 62, "another key");
 	BREAK(leaf->entry[0], umbra_shadow_entry(21, WALK_ACC_ALL, true), "in the rmap of gfn 15");
 	BREAK(leaf->entry[0], umbra_shadow_entry(300, WALK_ACC_ALL, true),
 	      "gfn 12c is mapped, no slot");

@@ -504,6 +504,67 @@ static void scene_smap_without_wp(void)
 	vm_destroy("SMAP without WP");
 }
 
+/* Pages 0 and 1 have keys 1 and 2. */
+static void keyed_pages(void)
+{
+	set_entry(3, 0, 4 << 12 | PTE);
+	set_entry(4, 0, 20 << 12 | PTE | 1ull << 59);
+	set_entry(4, 1, 21 << 12 | PTE | 2ull << 59);
+	guest_toggle(cpu, X86_CR0_WP, X86_CR4_PKE, 0);
+}
+
+static u32 refused(u64 gva, u32 access)
+{
+	struct umbra_fault fault;
+
+	return touch(gva, access, &fault) == UMBRA_FAULT_GUEST ? fault.guest.error_code : 0;
+}
+
+static void scene_keys(void)
+{
+	vm_create(UMBRA_POLICY_SHADOW);
+	long_mode();
+	keyed_pages();
+	ok(cpu->v.family == UMBRA_FAMILY_SHADOW && works(0, UMBRA_ACC_WRITE) &&
+	   works(0x1000, UMBRA_ACC_WRITE), "pages with keys, which PKRU lets in");
+	guest_set_pkru(cpu, 0x18);
+	ok(refused(0, UMBRA_ACC_WRITE) == 0x23 && works(0, UMBRA_ACC_USER) &&
+	   refused(0x1000, UMBRA_ACC_USER) == 0x25, "and which it does not, without an exit");
+	guest_set_pkru(cpu, 4);
+	ok(refused(0, 0) == 0x21 && works(0x1000, UMBRA_ACC_WRITE), "another PKRU counts at once");
+	set_entry(4, 0, 20 << 12 | PTE | 2ull << 59);
+	guest_flush_all(cpu);
+	ok(works(0, UMBRA_ACC_WRITE), "another key of a page counts");
+	guest_set_pkru(cpu, 0x10);
+	ok(refused(0, 0) == 0x21, "in either direction");
+	guest_toggle(cpu, 0, X86_CR4_PKE, 0);
+	ok(works(0, UMBRA_ACC_WRITE), "without PKE none does");
+	guest_toggle(cpu, X86_CR0_WP, X86_CR4_PKE, 0);
+	ok(cpu->v.family == UMBRA_FAMILY_EPT, "keys with WP = 0 are for EPT");
+	guest_toggle(cpu, X86_CR0_WP, 0, 0);
+	ok(cpu->v.family == UMBRA_FAMILY_SHADOW && refused(0, 0) == 0x21, "until WP is set");
+	vm_destroy("keys");
+}
+
+/* Of large pages, mapped in one piece and in small ones. */
+static void scene_large_keys(void)
+{
+	vm_create(UMBRA_POLICY_SHADOW);
+	long_mode();
+	machine.huge = true;
+	set_entry(3, 0, slot_plan[1].base << 12 | PTE | 0x80 | 3ull << 59);
+	guest_toggle(cpu, X86_CR0_WP, X86_CR4_PKE, 0);
+	ok(works(0, UMBRA_ACC_WRITE), "a large page with a key");
+	guest_set_pkru(cpu, 1 << 6);
+	ok(refused(0, 0) == 0x21 && refused(0x5000, UMBRA_ACC_WRITE) == 0x23, "which is closed");
+	set_entry(3, 0, slot_plan[1].base << 12 | PTE | 0x80 | 5ull << 59);
+	guest_flush_all(cpu);
+	ok(works(0, UMBRA_ACC_WRITE), "and gets another one");
+	guest_set_pkru(cpu, 2 << 10);
+	ok(works(0, 0) && refused(0, UMBRA_ACC_WRITE) == 0x23, "which is closed to writes");
+	vm_destroy("large keys");
+}
+
 int main(void)
 {
 	random_state = 1;
@@ -523,5 +584,7 @@ int main(void)
 	scene_large();
 	scene_halves();
 	scene_smap_without_wp();
+	scene_keys();
+	scene_large_keys();
 	return tap_done();
 }

@@ -100,7 +100,7 @@ static struct ref_cpu ref_cpu(void)
 	struct ref_cpu cpu = {
 		.cr0 = vcpu.state.cr0, .cr3 = vcpu.state.cr3,
 		.cr4 = vcpu.state.cr4, .efer = vcpu.state.efer,
-		.ac = vcpu.state.rflags_ac, .cpl = vcpu.state.cpl,
+		.pkru = vcpu.state.pkru, .ac = vcpu.state.rflags_ac, .cpl = vcpu.state.cpl,
 		.maxphyaddr = vcpu.state.maxphyaddr, .gbpages = vcpu.state.has_gbpages,
 	};
 
@@ -159,6 +159,8 @@ static u64 random_entry(bool is_64bit)
 		entry |= BIT_ULL(13 + rnd(50));
 	if (is_64bit && chance(15))
 		entry |= GPTE_NX;
+	if (is_64bit && chance(10))
+		entry |= rnd64() & GENMASK_ULL(62, 59);
 	return entry;
 }
 
@@ -169,6 +171,8 @@ static void random_state_bits(enum mode mode)
 	state->cr0 |= chance(60) ? X86_CR0_WP : 0;
 	state->cr4 |= chance(40) ? X86_CR4_SMEP : 0;
 	state->cr4 |= chance(40) ? X86_CR4_SMAP : 0;
+	state->cr4 |= chance(40) ? X86_CR4_PKE : 0;
+	state->pkru = chance(50) ? rnd64() & rnd64() : 0;
 	state->cr4 |= chance(60) ? X86_CR4_PSE : 0;
 	state->cr4 |= chance(60) ? X86_CR4_PGE : 0;
 	state->efer |= chance(70) ? EFER_NX : 0;
@@ -325,7 +329,7 @@ static u32 access_bits(const struct ref_access *a)
 }
 
 struct tally {
-	unsigned long walks, faults, updates, levels[6], codes[32];
+	unsigned long walks, faults, updates, levels[6], codes[64];
 };
 
 static bool one_random_walk(enum mode mode, struct tally *tally)
@@ -436,6 +440,7 @@ struct hand_case {
 	enum mode mode;
 	u64 cr0, cr4, efer;		/* added to the mode's */
 	int cpl, ac, maxphyaddr, gbpages;
+	u32 pkru;
 	u64 gva;
 	u32 access;
 	u64 entry[5];			/* top first; at frames 1, 2, 3, ... */
@@ -448,6 +453,9 @@ struct hand_case {
 #define X	UMBRA_ACC_FETCH
 #define NX	GPTE_NX
 #define GOOD	-1
+#define KEYED(key)								\
+	FOUR_LEVEL, .cr4 = X86_CR4_PKE,						\
+	.entry = { 0x2007, 0x3007, 0x4007, 0x9007 | (u64)(key) << 59 }
 
 static const struct hand_case hand_cases[] = {
 	{ "unpaged is the identity", UNPAGED, .gva = 0xfedcba98, .code = GOOD, .gpa = 0xfedcba98 },
@@ -487,6 +495,41 @@ static const struct hand_case hand_cases[] = {
 	  .entry = { 0x2007, 0x3007, 0x4007, 0x9007 }, .code = GOOD, .gpa = 0x9000 },
 	{ "SMAP with WP=0: read-only user page", FOUR_LEVEL, .cr4 = X86_CR4_SMAP, .access = W,
 	  .entry = { 0x2007, 0x3007, 0x4007, 0x9005 }, .code = 3 },
+	{ "a key that bars access, read", KEYED(1), .pkru = 4, .code = 0x21 },
+	{ "a key that bars access, user write", KEYED(1), .pkru = 4, .access = W | U, .cpl = 3,
+	  .code = 0x27 },
+	{ "a key that bars access, WP=0", KEYED(1), .pkru = 4, .access = W, .code = 0x23 },
+	{ "a key that bars access, fetch", KEYED(1), .pkru = 0xc, .access = X, .code = GOOD,
+	  .gpa = 0x9000 },
+	{ "a key that bars writes, read", KEYED(15), .pkru = BIT(31), .access = U, .cpl = 3,
+	  .code = GOOD, .gpa = 0x9000 },
+	{ "a key that bars writes, user write, WP=0", KEYED(15), .pkru = BIT(31), .access = W | U,
+	  .cpl = 3, .code = 0x27 },
+	{ "a key that bars writes, supervisor write, WP=0", KEYED(15), .pkru = BIT(31),
+	  .access = W, .code = GOOD, .gpa = 0x9000 },
+	{ "a key that bars writes, supervisor write, WP=1", KEYED(15), .pkru = BIT(31),
+	  .cr0 = X86_CR0_WP, .access = W, .code = 0x23 },
+	{ "another key", KEYED(2), .pkru = ~0x30u, .access = W, .code = GOOD, .gpa = 0x9000 },
+	{ "a key without CR4.PKE", FOUR_LEVEL, .pkru = ~0u, .access = W,
+	  .entry = { 0x2007, 0x3007, 0x4007, 0x9007 | 1ull << 59 }, .code = GOOD, .gpa = 0x9000 },
+	{ "a key of a supervisor page", FOUR_LEVEL, .cr4 = X86_CR4_PKE, .pkru = ~0u, .access = W,
+	  .entry = { 0x2007, 0x3003, 0x4007, 0x9007 | 1ull << 59 }, .code = GOOD, .gpa = 0x9000 },
+	{ "a key and a supervisor page, user read", FOUR_LEVEL, .cr4 = X86_CR4_PKE, .pkru = ~0u,
+	  .access = U, .cpl = 3, .entry = { 0x2007, 0x3003, 0x4007, 0x9007 | 1ull << 59 },
+	  .code = 5 },
+	{ "a key and a read-only page", FOUR_LEVEL, .cr4 = X86_CR4_PKE, .pkru = 8, .access = W | U,
+	  .cpl = 3, .entry = { 0x2007, 0x3007, 0x4007, 0x9005 | 1ull << 59 }, .code = 0x27 },
+	{ "a key and SMAP", FOUR_LEVEL, .cr4 = X86_CR4_PKE | X86_CR4_SMAP, .pkru = 4,
+	  .entry = { 0x2007, 0x3007, 0x4007, 0x9007 | 1ull << 59 }, .code = 0x21 },
+	{ "a key and a reserved bit", FOUR_LEVEL, .cr4 = X86_CR4_PKE, .pkru = 4,
+	  .entry = { 0x2007, 0x3007, 0x4007, 0x9007 | 1ull << 59 | 1ull << 50 }, .code = 9 },
+	{ "only the leaf's key counts", FOUR_LEVEL, .cr4 = X86_CR4_PKE, .pkru = 4,
+	  .entry = { 0x2007 | 1ull << 59, 0x3007, 0x4007 | 1ull << 59, 0x9007 }, .code = GOOD,
+	  .gpa = 0x9000 },
+	{ "the key of a 2 MiB page", FOUR_LEVEL, .cr4 = X86_CR4_PKE, .pkru = 4,
+	  .entry = { 0x2007, 0x3007, 0x600087 | 1ull << 59 }, .code = 0x21 },
+	{ "PKE with PAE paging", PAE, .cr4 = X86_CR4_PKE, .pkru = ~0u, .access = W,
+	  .entry = { 0x2007, 0x9007 }, .code = GOOD, .gpa = 0x9000 },
 	{ "PS in a PML4E is reserved", FOUR_LEVEL, .entry = { 0x2087 }, .code = 9 },
 	{ "1 GiB page", FOUR_LEVEL, .gbpages = 1, .gva = 0x12345678,
 	  .entry = { 0x2007, 0x40000087 }, .code = GOOD, .gpa = 0x52345678 },
@@ -551,6 +594,7 @@ static void by_hand(const struct hand_case *c)
 	vcpu.state.efer |= c->efer;
 	vcpu.state.cpl = c->cpl;
 	vcpu.state.rflags_ac = c->ac;
+	vcpu.state.pkru = c->pkru;
 	vcpu.state.has_gbpages = c->gbpages;
 	if (c->maxphyaddr)
 		vcpu.state.maxphyaddr = c->maxphyaddr;

@@ -191,8 +191,11 @@ static void step_registers(struct cpu *cpu)
 	case 35 ... 44:
 		guest_toggle(cpu, 0, X86_CR4_SMEP, 0);
 		break;
-	case 45 ... 52:
+	case 45 ... 49:
 		guest_toggle(cpu, 0, X86_CR4_SMAP, 0);
+		break;
+	case 50 ... 52:
+		guest_toggle(cpu, 0, X86_CR4_PKE, 0);
 		break;
 	case 53 ... 59:
 		guest_toggle(cpu, 0, X86_CR4_PGE, 0);
@@ -213,7 +216,10 @@ static void step_registers(struct cpu *cpu)
 		/* The module's parameter counts when a root is loaded. */
 		umbra_direct_faults = chance(75);
 		break;
-	case 85 ... 89:
+	case 85 ... 86:
+		guest_toggle(cpu, 0, X86_CR4_PKE, 0);
+		break;
+	case 87 ... 89:
 		guest_set_legal(cpu, !cpu->v.state.state_legal || chance(70));
 		break;
 	default:
@@ -311,6 +317,7 @@ static void cpu_create(struct cpu *cpu)
 	v->state.maxphyaddr = maxphyaddr[rnd(ARRAY_SIZE(maxphyaddr))];
 	v->state.has_gbpages = chance(70);
 	v->state.state_legal = true;
+	v->state.cr4 = chance(machine.keys ? 80 : 20) ? X86_CR4_PKE : 0;
 	cpu->exists = true;
 	cpu->reload = false;
 	cpu_exit(cpu);
@@ -547,6 +554,7 @@ static void vm_create(void)
 	umbra_direct_faults = chance(85);
 	memset(&machine, 0, sizeof(machine));
 	machine.orderly = chance(40);
+	machine.keys = chance(40);
 	memset(bytes, 0, sizeof(cpus));
 	memset(ram, 0, sizeof(ram));
 	history_reset();
