@@ -115,6 +115,8 @@ static void mask_leaf_7(struct kvm_cpuid_entry2 *entry)
 		ebx |= leaf_7_ebx_avx512;
 		ecx |= leaf_7_ecx_avx512;
 	}
+	if (umbra_vmx_has_pku())
+		ecx |= F(PKU);
 	entry->flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
 	entry->eax = 0;
 	entry->ebx &= ebx & HOST(7_0_EBX);

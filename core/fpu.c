@@ -7,6 +7,7 @@
 #include <asm/fpu/api.h>
 #include <asm/fpu/types.h>
 #include <asm/fpu/xcr.h>
+#include <asm/processor.h>
 #include <linux/kvm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -26,13 +27,43 @@ static u64 components(void)
 	return umbra_vmx_xcr0() | XFEATURE_MASK_FPSSE;
 }
 
+/*
+ * The kernel keeps PKRU apart from the rest, and takes what is in the image for it as it
+ * finds it. Here it is always there, whatever its value.
+ */
+static void put_pkru(const struct umbra_vcpu *vcpu, void *image)
+{
+	struct xregs_state *xsave = image;
+	u32 size, offset, ecx, edx;
+
+	if (!(components() & XFEATURE_MASK_PKRU))
+		return;
+	cpuid_count(0xd, XFEATURE_PKRU, &size, &offset, &ecx, &edx);
+	if (offset + sizeof(u32) > sizeof(union fpu_image))
+		return;
+	memcpy(image + offset, &vcpu->mmu.state.pkru, sizeof(u32));
+	xsave->header.xfeatures |= XFEATURE_MASK_PKRU;
+}
+
+static void copy_image(struct umbra_vcpu *vcpu, void *image)
+{
+	fpu_copy_guest_fpstate_to_uabi(&vcpu->guest_fpu, image, sizeof(union fpu_image),
+				       components(), vcpu->mmu.state.pkru);
+	put_pkru(vcpu, image);
+}
+
+static int load_image(struct umbra_vcpu *vcpu, const void *image)
+{
+	return fpu_copy_uabi_to_guest_fpstate(&vcpu->guest_fpu, image, components(),
+					      &vcpu->mmu.state.pkru);
+}
+
 static union fpu_image *image_get(struct umbra_vcpu *vcpu)
 {
 	union fpu_image *image = kzalloc(sizeof(*image), GFP_KERNEL_ACCOUNT);
 
 	if (image)
-		fpu_copy_guest_fpstate_to_uabi(&vcpu->guest_fpu, image, sizeof(*image),
-					       components(), 0);
+		copy_image(vcpu, image);
 	return image;
 }
 
@@ -80,22 +111,20 @@ long umbra_fpu_set(struct umbra_call *call)
 	fx->mxcsr = fpu->mxcsr;
 	/* What is not named there would be reset. */
 	image->xsave.header.xfeatures |= XFEATURE_MASK_FPSSE;
-	ret = fpu_copy_uabi_to_guest_fpstate(&call->vcpu->guest_fpu, image, components(), NULL);
+	ret = load_image(call->vcpu, image);
 	kfree(image);
 	return ret;
 }
 
 long umbra_fpu_get_xsave(struct umbra_call *call)
 {
-	fpu_copy_guest_fpstate_to_uabi(&call->vcpu->guest_fpu, call->data,
-				       sizeof(struct kvm_xsave), components(), 0);
+	copy_image(call->vcpu, call->data);
 	return 0;
 }
 
 long umbra_fpu_set_xsave(struct umbra_call *call)
 {
-	return fpu_copy_uabi_to_guest_fpstate(&call->vcpu->guest_fpu, call->data, components(),
-					      NULL);
+	return load_image(call->vcpu, call->data);
 }
 
 long umbra_fpu_get_xcrs(struct umbra_call *call)

@@ -87,6 +87,14 @@ static void runtime_leaf_1(struct vmx_vcpu *vmx, struct kvm_cpuid_entry2 *entry)
 			   vmx->misc_enable & MSR_IA32_MISC_ENABLE_MWAIT);
 }
 
+/* Protection keys are on when the guest has turned them on. */
+static void runtime_leaf_7(struct vmx_vcpu *vmx, struct kvm_cpuid_entry2 *entry)
+{
+	if (entry->index == 0 && umbra_vmx_has_pku())
+		set_bit_if(&entry->ecx, X86_FEATURE_OSPKE,
+			   vmx->vcpu.mmu.state.cr4 & X86_CR4_PKE);
+}
+
 /* How large the area is with what XCR0 enables. */
 static void runtime_leaf_d(struct vmx_vcpu *vmx, struct kvm_cpuid_entry2 *entry)
 {
@@ -104,6 +112,8 @@ void umbra_vmx_cpuid_runtime(struct umbra_vcpu *vcpu, struct kvm_cpuid_entry2 *e
 	for (; nr--; entry++) {
 		if (entry->function == 1)
 			runtime_leaf_1(vmx, entry);
+		else if (entry->function == 7)
+			runtime_leaf_7(vmx, entry);
 		else if (entry->function == 0xd)
 			runtime_leaf_d(vmx, entry);
 	}
@@ -119,6 +129,7 @@ static const struct {
 	{ X86_CR4_FSGSBASE, 7, CPUID_EBX, X86_FEATURE_FSGSBASE },
 	{ X86_CR4_SMEP, 7, CPUID_EBX, X86_FEATURE_SMEP },
 	{ X86_CR4_SMAP, 7, CPUID_EBX, X86_FEATURE_SMAP },
+	{ X86_CR4_PKE, 7, CPUID_ECX, X86_FEATURE_PKU },
 	{ X86_CR4_PCIDE, 1, CPUID_ECX, X86_FEATURE_PCID },
 	{ X86_CR4_OSXSAVE, 1, CPUID_ECX, X86_FEATURE_XSAVE },
 };
@@ -139,6 +150,8 @@ static unsigned long cr4_allowed(struct umbra_vcpu *vcpu)
 	}
 	if (!vmx_caps.xcr0)
 		cr4 &= ~X86_CR4_OSXSAVE;
+	if (!umbra_vmx_has_pku())
+		cr4 &= ~X86_CR4_PKE;
 	return cr4 & vmx_caps.cr4_fixed1;
 }
 

@@ -84,7 +84,7 @@ void vmx_family_write_crs(struct vmx_vcpu *vmx)
 		cr4 &= ~X86_CR4_PCIDE;
 	if (shadow) {
 		cr0 |= X86_CR0_WP;
-		cr4 &= ~(X86_CR4_PCIDE | X86_CR4_PKE);
+		cr4 &= ~X86_CR4_PCIDE;
 		cr4 |= X86_CR4_PAE;
 		efer |= EFER_NX;
 	}

@@ -12,6 +12,7 @@
 #include <asm/hw_irq.h>
 #include <asm/mmu_context.h>
 #include <asm/msr.h>
+#include <asm/special_insns.h>
 #include <asm/tlbflush.h>
 #include <asm/trapnr.h>
 
@@ -234,9 +235,46 @@ static noinline void trace_exit(struct vmx_vcpu *vmx)
 			 failed ? 0 : vmcs_readl(EXIT_QUALIFICATION), vmx->vectoring);
 }
 
+/*
+ * PKRU of the guest for that of this thread, which holds for the thread's memory even in
+ * the kernel, and back. Return: the thread's.
+ */
+static noinline u32 pkru_enter(const struct umbra_paging_state *s)
+{
+	u32 host = rdpkru();
+
+	if (host != s->pkru)
+		wrpkru(s->pkru);
+	return host;
+}
+
+static noinline void pkru_leave(struct umbra_paging_state *s, u32 host)
+{
+	s->pkru = rdpkru();
+	if (host != s->pkru)
+		wrpkru(host);
+}
+
+/* XCR0 and PKRU, which the VMCS does not switch. */
+static __always_inline u32 xregs_enter(struct vmx_vcpu *vmx)
+{
+	if (unlikely(vmx->xcr0_differs))
+		xsetbv(XCR_XFEATURE_ENABLED_MASK, vmx->vcpu.xcr0);
+	return unlikely(vmx->pkru_differs) ? pkru_enter(&vmx->vcpu.mmu.state) : 0;
+}
+
+static __always_inline void xregs_leave(struct vmx_vcpu *vmx, u32 pkru)
+{
+	if (unlikely(vmx->pkru_differs))
+		pkru_leave(&vmx->vcpu.mmu.state, pkru);
+	if (unlikely(vmx->xcr0_differs))
+		xsetbv(XCR_XFEATURE_ENABLED_MASK, vmx_caps.xcr0);
+}
+
 int umbra_vmx_run_once(struct umbra_vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);
+	u32 pkru;
 	int r;
 
 	preempt_disable();
@@ -257,15 +295,13 @@ int umbra_vmx_run_once(struct umbra_vcpu *vcpu)
 	if (test_thread_flag(TIF_NEED_FPU_LOAD))
 		switch_fpu_return();
 	vtime_account_guest_enter();
-	if (unlikely(vmx->xcr0_differs))
-		xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->xcr0);
+	pkru = xregs_enter(vmx);
 	vmx_perf_enter(vmx);
 	if (trace_umbra_entry_enabled())
 		trace_umbra_entry(vcpu->id, vmx_rip(vmx));
 	r = run_guest(vmx);
 	vmx_perf_leave(vmx);
-	if (unlikely(vmx->xcr0_differs))
-		xsetbv(XCR_XFEATURE_ENABLED_MASK, vmx_caps.xcr0);
+	xregs_leave(vmx, pkru);
 	if (r < 0) {
 		if (trace_umbra_exit_enabled())
 			trace_exit(vmx);

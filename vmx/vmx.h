@@ -167,6 +167,8 @@ struct vmx_host_segs {
  *	matters
  * @osxsave: CR4.OSXSAVE as CPUID tells it
  * @xcr0_differs: the guest can see XCR0, and its is not the host's
+ * @ospke: CR4.PKE likewise
+ * @pkru_differs: the guest can see PKRU
  * @perf_guest: what GUEST_IA32_PERF_GLOBAL_CTRL holds
  * @perf_host: what HOST_IA32_PERF_GLOBAL_CTRL holds
  * @perf_pebs: IA32_PEBS_ENABLE to be restored after the guest, or 0
@@ -248,6 +250,8 @@ struct vmx_vcpu {
 	bool umsr_used;
 	bool osxsave;
 	bool xcr0_differs;
+	bool ospke;
+	bool pkru_differs;
 	u64 perf_guest;
 	u64 perf_host;
 	u64 perf_pebs;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * XCR0: the state components that a guest has turned on, of those that its CPUID
- * offers and that the host's kernel keeps for it.
+ * offers and that the host's kernel keeps for it. PKRU, which is one of them, but
+ * which the kernel does not switch with the others.
  */
 #include <linux/kvm.h>
 #include <asm/cpufeature.h>
@@ -11,7 +12,8 @@
 #include "vmx.h"
 
 /* Components that are wanted: the others need interfaces that are not there. */
-#define KNOWN	(XFEATURE_MASK_FPSSE | XFEATURE_MASK_YMM | XFEATURE_MASK_AVX512)
+#define KNOWN	(XFEATURE_MASK_FPSSE | XFEATURE_MASK_YMM | XFEATURE_MASK_AVX512 | \
+		 XFEATURE_MASK_PKRU)
 
 /* The legacy region and the header, which every area has. */
 #define BASE_SIZE	(sizeof(struct fxregs_state) + sizeof(struct xstate_header))
@@ -22,6 +24,11 @@
 u64 umbra_vmx_xcr0(void)
 {
 	return vmx_caps.xcr0 & KNOWN;
+}
+
+bool umbra_vmx_has_pku(void)
+{
+	return boot_cpu_has(X86_FEATURE_OSPKE) && (umbra_vmx_xcr0() & XFEATURE_MASK_PKRU);
 }
 
 u32 vmx_xcr_area_size(u64 features, bool compacted)
@@ -68,16 +75,20 @@ static bool valid(u64 xcr0, u64 can)
 	       (xcr0 & XFEATURE_MASK_YMM);
 }
 
-/* CR4 or XCR0 changed: does the CPU's have to be switched, what does CPUID say? */
+/* CR4 or XCR0 changed: what of the CPU's has to be switched, what does CPUID say? */
 void vmx_xcr_update(struct vmx_vcpu *vmx)
 {
 	struct umbra_vcpu *vcpu = &vmx->vcpu;
 	bool on = vcpu->mmu.state.cr4 & X86_CR4_OSXSAVE;
+	bool pke = vcpu->mmu.state.cr4 & X86_CR4_PKE;
 
 	/* Without OSXSAVE no instruction of the guest's looks at it. */
 	vmx->xcr0_differs = on && vcpu->xcr0 != vmx_caps.xcr0;
-	if (on != vmx->osxsave) {
+	/* XSAVE reads it without CR4.PKE. */
+	vmx->pkru_differs = pke || (on && vcpu->xcr0 & XFEATURE_MASK_PKRU);
+	if (on != vmx->osxsave || pke != vmx->ospke) {
 		vmx->osxsave = on;
+		vmx->ospke = pke;
 		umbra_vmx_cpuid_runtime(vcpu, vcpu->cpuid, vcpu->nr_cpuid);
 	}
 }

@@ -94,6 +94,11 @@ int umbra_vmx_set_debugregs(struct umbra_vcpu *vcpu, const struct kvm_debugregs 
 u64 umbra_vmx_xcr0(void);
 
 /**
+ * umbra_vmx_has_pku() - can guests have protection keys?
+ */
+bool umbra_vmx_has_pku(void);
+
+/**
  * umbra_vmx_xsave_size() - bytes of an XSAVE area with these components
  */
 u32 umbra_vmx_xsave_size(u64 features);
