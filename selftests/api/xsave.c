@@ -155,7 +155,7 @@ TEST_F(xsave, xcr0_of_user_space)
 {
 	static const u64 wrong[] = {
 		0, SSE, SSE | AVX, X87 | AVX, X87 | SSE | AVX512, X87 | SSE | AVX | 0x20,
-		X87 | SSE | AVX | 0xc0, X87 | 0x200, X87 | 1ULL << 62, ~0ULL,
+		X87 | SSE | AVX | 0xc0, X87 | 0x100, X87 | 1ULL << 62, ~0ULL,
 	};
 	struct kvm_xcrs xcrs;
 	unsigned int i;

@@ -2,29 +2,6 @@
 /* Permissions, error codes, reserved bits, accessed and dirty bits. */
 #include "rt.h"
 
-enum access { KERNEL_READ, KERNEL_WRITE, KERNEL_CALL, USER_READ, USER_WRITE, USER_CALL };
-
-#define N_ACCESSES 6
-#define RETS 0xc3c3c3c3c3c3c3c3UL	/* what is written can still be called */
-
-static u64 do_access(enum access access, u64 va)
-{
-	switch (access) {
-	case KERNEL_READ:
-		return probe_read(va, NULL);
-	case KERNEL_WRITE:
-		return probe_write(va, RETS);
-	case KERNEL_CALL:
-		return probe_call(va);
-	case USER_READ:
-		return probe_user_read(va);
-	case USER_WRITE:
-		return probe_user_write(va);
-	default:
-		return probe_user_call(va);
-	}
-}
-
 /* The four entries from the root down to the page. */
 static void get_path(u64 root, u64 va, u64 *path[4])
 {
@@ -79,7 +56,7 @@ static void check_accesses(u64 *path[4], u64 va)
 
 	for (access = 0; access < N_ACCESSES; access++) {
 		want = expected(access, path);
-		got = do_access(access, va);
+		got = probe_access(access, va);
 		if (want == (u64)-1)
 			CHECK_EQ(got, 0);
 		else
@@ -232,16 +209,16 @@ void payload_accessed_dirty(void)
 		leaf = access == KERNEL_WRITE || access == USER_WRITE ? PTE_A | PTE_D : PTE_A;
 		clear_ad(path);
 		check_ad(path, 0);
-		CHECK_EQ(do_access(access, TEST_VA), 0);
+		CHECK_EQ(probe_access(access, TEST_VA), 0);
 		check_ad(path, leaf);
 		/* D must come even when the translation is already cached without it. */
-		CHECK_EQ(do_access(USER_WRITE, TEST_VA), 0);
+		CHECK_EQ(probe_access(USER_WRITE, TEST_VA), 0);
 		check_ad(path, PTE_A | PTE_D);
 	}
 
 	/* A write that faults dirties nothing. */
 	clear_ad(path);
 	WRITE_ONCE(*path[3], *path[3] & ~PTE_W);
-	check_fault(do_access(KERNEL_WRITE, TEST_VA), PF_P | PF_W, TEST_VA);
+	check_fault(probe_access(KERNEL_WRITE, TEST_VA), PF_P | PF_W, TEST_VA);
 	CHECK_EQ(*path[3] & PTE_D, 0);
 }

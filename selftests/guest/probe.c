@@ -2,6 +2,8 @@
 /* Single accesses, from the kernel and from user code, that may fault. */
 #include "rt.h"
 
+#define RETS 0xc3c3c3c3c3c3c3c3UL	/* what is written can still be called */
+
 static u64 do_read(u64 va, u64 unused)
 {
 	u64 value;
@@ -67,7 +69,7 @@ static USER u64 user_read(u64 va)
 
 static USER u64 user_write(u64 va)
 {
-	WRITE_ONCE(*(u64 *)va, 0xc3c3c3c3c3c3c3c3UL);	/* still callable afterwards */
+	WRITE_ONCE(*(u64 *)va, RETS);
 	return 0;
 }
 
@@ -84,6 +86,24 @@ u64 probe_user_write(u64 va)
 u64 probe_user_call(u64 va)
 {
 	return enter_user(va, 0);
+}
+
+u64 probe_access(enum access access, u64 va)
+{
+	switch (access) {
+	case KERNEL_READ:
+		return probe_read(va, NULL);
+	case KERNEL_WRITE:
+		return probe_write(va, RETS);
+	case KERNEL_CALL:
+		return probe_call(va);
+	case USER_READ:
+		return probe_user_read(va);
+	case USER_WRITE:
+		return probe_user_write(va);
+	default:
+		return probe_user_call(va);
+	}
 }
 
 /* The probe that returned @got must have been a page fault with @error at @va. */

@@ -91,6 +91,11 @@ u64 probe_call(u64 va);
 u64 probe_user_read(u64 va);
 u64 probe_user_write(u64 va);
 u64 probe_user_call(u64 va);
+enum access { KERNEL_READ, KERNEL_WRITE, KERNEL_CALL, USER_READ, USER_WRITE, USER_CALL };
+
+#define N_ACCESSES 6
+/* One of them; the page begins with RETs, and still does afterwards. */
+u64 probe_access(enum access access, u64 va);
 u64 user_call(u64 (*fn)(u64 arg), u64 arg);
 void check_fault(u64 got, u64 error, u64 va);
 

@@ -5,8 +5,8 @@
 build_stages="build_6_1 build_6_12 build_debug build_programs build_linux"
 test_stages="linux upstream guests_2cpus guests_1cpu host life statistics api_ept api_shadow huge
 	races waits hotplug suspend perf
-	guests_debug guests_ahead guests_exits guests_6_12 unit fuzz style headers_6_1 headers_6_12
-	sparse_6_1 sparse_6_12 docs files"
+	guests_debug guests_keys api_keys guests_ahead guests_exits guests_6_12 unit fuzz style
+	headers_6_1 headers_6_12 sparse_6_1 sparse_6_12 docs files"
 closing_stages="checksums"
 
 # On this machine's own VMX there is one kernel, the running one, and no counter
@@ -158,6 +158,19 @@ stage_guests_exits()
 		"ptemod map_unmap self_map self_edit alias recycle table_writes upgrade perm_wp
 		perm_nowp perm_smep accessed_dirty switch_pcid fork_cow exec user_exceptions
 		legacy_fork pae_recycle smp_edit smp_map smp_shootdown" "$runner" 2 umbra-shadow
+}
+
+# On a CPU with protection keys; the stock module has them with EPT.
+stage_guests_keys()
+{
+	in_host --cpu corei3_cnl -c 2 -- "$here/host/guests.sh" --only "keys smp_keys" \
+		"$runner" 2 umbra-ept umbra-shadow kvm-ept
+}
+
+stage_api_keys()
+{
+	in_host --cpu corei3_cnl -f "$top/build/api" -- "$here/host/api.sh" "$top/build/api" \
+		both pkru xsave
 }
 
 stage_guests_6_12()
