@@ -532,8 +532,17 @@ static void scene_keys(void)
 	   refused(0x1000, UMBRA_ACC_USER) == 0x25, "and which it does not, without an exit");
 	guest_set_pkru(cpu, 4);
 	ok(refused(0, 0) == 0x21 && works(0x1000, UMBRA_ACC_WRITE), "another PKRU counts at once");
+	guest_set_pkru(cpu, 0);
+	ok(works(0, 0), "the page is in use");
+	cpu_exit(cpu);
+	write_lock(&mmu->lock);
+	umbra_unsync(mmu, umbra_gfn_to_slot(mmu, 4), 4);
+	write_unlock(&mmu->lock);
 	set_entry(4, 0, 20 << 12 | PTE | 2ull << 59);
-	guest_flush_all(cpu);
+	guest_invlpg(cpu, 0);
+	guest_set_pkru(cpu, 0x10);
+	ok(refused(0, 0) == 0x21, "with INVLPG it gets another key");
+	guest_set_pkru(cpu, 4);
 	ok(works(0, UMBRA_ACC_WRITE), "another key of a page counts");
 	guest_set_pkru(cpu, 0x10);
 	ok(refused(0, 0) == 0x21, "in either direction");
