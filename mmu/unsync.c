@@ -68,12 +68,20 @@ static bool few_links(const struct umbra_shadow_page *sp, unsigned int *left)
 	struct umbra_rmap_iter it;
 	u64 *sptep;
 
+	/* Mostly there is one way. The first mark in a page has its own ways marked. */
+	while ((sptep = umbra_rmap_single(&sp->parents))) {
+		if (!*left)
+			return false;
+		--*left;
+		sp = umbra_spte_page(sptep);
+		if (sp->unsync_links)
+			return true;
+	}
 	umbra_rmap_for_each(sptep, &it, &sp->parents) {
 		if (!*left)
 			return false;
 		--*left;
 		parent = umbra_spte_page(sptep);
-		/* The first mark in a page has its own ways marked. */
 		if (parent != last && !parent->unsync_links && !few_links(parent, left))
 			return false;
 		last = parent;
