@@ -178,10 +178,12 @@ static unsigned int chunk(gpa_t gpa, unsigned int len)
 /* A page-table entry, which the guest may be writing, is read in one access. */
 static int load_user(void *data, const void __user *uaddr, unsigned int len)
 {
-	if (len == sizeof(u64) && IS_ALIGNED((unsigned long)uaddr, sizeof(u64)))
+	if (len == sizeof(u64))
 		return __get_user(*(u64 *)data, (const u64 __user *)uaddr);
-	if (len == sizeof(u32) && IS_ALIGNED((unsigned long)uaddr, sizeof(u32)))
+	if (len == sizeof(u32))
 		return __get_user(*(u32 *)data, (const u32 __user *)uaddr);
+	if (len == sizeof(u16))
+		return __get_user(*(u16 *)data, (const u16 __user *)uaddr);
 	/* Code, mostly: two loads that overlap cost less than a copy. */
 	if (len > sizeof(u64) && len <= 2 * sizeof(u64)) {
 		unsigned int rest = len - sizeof(u64);
@@ -234,14 +236,21 @@ int umbra_guest_read_atomic(struct umbra_mmu *mmu, gpa_t gpa, void *data, unsign
 	return ret;
 }
 
-/* Likewise written. */
+/* Likewise written: what the CPU does in one access, others must not see in parts. */
 static int store_user(void __user *uaddr, const void *data, unsigned int len)
 {
-	if (len == sizeof(u64) && IS_ALIGNED((unsigned long)uaddr, sizeof(u64)))
-		return __put_user(*(const u64 *)data, (u64 __user *)uaddr);
-	if (len == sizeof(u32) && IS_ALIGNED((unsigned long)uaddr, sizeof(u32)))
+	switch (len) {
+	case 1:
+		return __put_user(*(const u8 *)data, (u8 __user *)uaddr);
+	case 2:
+		return __put_user(*(const u16 *)data, (u16 __user *)uaddr);
+	case 4:
 		return __put_user(*(const u32 *)data, (u32 __user *)uaddr);
-	return __copy_to_user(uaddr, data, len) ? -EFAULT : 0;
+	case 8:
+		return __put_user(*(const u64 *)data, (u64 __user *)uaddr);
+	default:
+		return __copy_to_user(uaddr, data, len) ? -EFAULT : 0;
+	}
 }
 
 static struct umbra_memslot *writable_slot(struct umbra_mmu *mmu, gpa_t gpa)

@@ -15,6 +15,7 @@
  * that the host would have to bring in first is brought in without the lock.
  */
 #include <linux/errno.h>
+#include <linux/log2.h>
 #include <linux/string.h>
 #include <umbra/hostmem.h>
 #include "gpte.h"
@@ -90,6 +91,16 @@ static int exchange_inside(struct umbra_mmu_vcpu *vcpu, const struct store *s)
 	return ret ?: -EAGAIN;
 }
 
+/* As the CPU does it: next to it may be what must not be touched. */
+static int exchange_aligned(struct umbra_mmu_vcpu *vcpu, const struct store *s)
+{
+	u64 old = 0, new = 0;
+
+	memcpy(&old, s->old, s->len);
+	memcpy(&new, s->new, s->len);
+	return umbra_guest_cmpxchg_atomic(vcpu, s->gpa, &old, new, s->len);
+}
+
 /* CMPXCHG16B. */
 static int exchange_pair(struct umbra_mmu_vcpu *vcpu, const struct store *s)
 {
@@ -121,6 +132,8 @@ static int store_memory(struct umbra_mmu_vcpu *vcpu, const struct store *s)
 {
 	if (!s->old)
 		return umbra_guest_write_atomic(vcpu, s->gpa, s->new, s->len);
+	if (is_power_of_2(s->len) && s->len <= sizeof(u64) && s->gpa % s->len == 0)
+		return exchange_aligned(vcpu, s);
 	if (s->gpa % sizeof(u64) + s->len <= sizeof(u64))
 		return exchange_inside(vcpu, s);
 	if (s->len == 2 * sizeof(u64) && s->gpa % s->len == 0)

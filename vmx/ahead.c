@@ -18,6 +18,7 @@
 #include <linux/kvm.h>
 #include <linux/module.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 #include <asm/trapnr.h>
 
 #include "ahead.h"
@@ -40,9 +41,6 @@ MODULE_PARM_DESC(ahead_port, "The same after a port access that user space has c
 #define FIRST_DOUBT	5
 #define MAX_DOUBT	15
 #define MAX_SHARE	1024
-
-/* handle(): the guest has to execute it. */
-#define NOT_HANDLED	(-ENOEXEC)
 
 /* Is something to be done before the vCPU goes on? */
 static bool is_due(struct vmx_vcpu *vmx)
@@ -96,8 +94,7 @@ static void settle(struct vmx_ahead *a)
 	vmx_set_rflags(vmx, a->s.rflags);
 }
 
-/* Take steps up to one that exits, which is returned, or NULL. */
-static const struct umbra_step *walk(struct vmx_ahead *a)
+static const struct umbra_step *walk_pieces(struct vmx_ahead *a)
 {
 	const struct umbra_piece *piece;
 	const struct umbra_step *step;
@@ -124,41 +121,18 @@ static const struct umbra_step *walk(struct vmx_ahead *a)
 	return NULL;
 }
 
-static int from_cr(struct vmx_ahead *a, const struct umbra_step *step)
+/*
+ * Take steps up to one that exits, which is returned, or NULL. What the host has to bring
+ * in first is for the guest, whose own fault waits for it better.
+ */
+static const struct umbra_step *walk(struct vmx_ahead *a)
 {
-	struct vmx_vcpu *vmx = a->vmx;
-	u64 value;
+	const struct umbra_step *step;
 
-	switch (step->number) {
-	case 0:
-		value = vmx->vcpu.mmu.state.cr0;
-		break;
-	case 2:
-		value = vmx->cr2;
-		break;
-	case 3:
-		value = vmx->vcpu.mmu.state.cr3;
-		break;
-	case 4:
-		value = vmx->vcpu.mmu.state.cr4;
-		break;
-	case 8:
-		value = umbra_vcpu_cr8(&vmx->vcpu);
-		break;
-	default:
-		return NOT_HANDLED;
-	}
-	vmx_set_reg(vmx, step->dst, value);
-	vmx_skip_insn(vmx);
-	return VMX_RESUME_GUEST;
-}
-
-static int to_cr(struct vmx_ahead *a, const struct umbra_step *step)
-{
-	/* In another address space nothing is known: an exit is cheaper than finding it. */
-	bool known = step->number == 0 || step->number == 4 || step->number == 8;
-
-	return known ? vmx_cr_access(a->vmx, step->number | step->src << 8) : NOT_HANDLED;
+	pagefault_disable();
+	step = walk_pieces(a);
+	pagefault_enable();
+	return step;
 }
 
 static int port_io(struct vmx_ahead *a, const struct umbra_step *step)
@@ -187,39 +161,43 @@ static int handle(struct vmx_ahead *a, const struct umbra_step *step)
 		vmx_ahead_forget(a, gva);
 		return r;
 	case UMBRA_STEP_FROM_CR:
-		return from_cr(a, step);
+		return vmx_cr_access(vmx, step->number | BIT(4) | step->dst << 8);
 	case UMBRA_STEP_TO_CR:
-		r = to_cr(a, step);
+		r = vmx_cr_access(vmx, step->number | step->src << 8);
 		break;
 	case UMBRA_STEP_IN:
 	case UMBRA_STEP_OUT:
 		return port_io(a, step);
-	case UMBRA_STEP_CPUID:
-		vmx_cpuid_emulate(vmx);
-		return VMX_RESUME_GUEST;
 	case UMBRA_STEP_RDMSR:
 		return vmx_handle_rdmsr(vmx);
 	case UMBRA_STEP_WRMSR:
 		r = vmx_handle_wrmsr(vmx);
 		break;
-	default:
-		return NOT_HANDLED;
+	default:	/* CPUID */
+		vmx_cpuid_emulate(vmx);
+		return VMX_RESUME_GUEST;
 	}
 	vmx_ahead_forget_all(a);
 	return r;
 }
 
-/* Would the guest have exited for it? */
+/*
+ * Would the guest exit for it? If not it does it itself, as only the CPU can. Of CR0 and
+ * CR4 it writes most bits without an exit; in another address space, after MOV to CR3,
+ * nothing is known, and an exit is cheaper than finding it.
+ */
 static bool exits(struct vmx_ahead *a, const struct umbra_step *step)
 {
 	struct vmx_vcpu *vmx = a->vmx;
+	bool shadow = vmx->family == UMBRA_FAMILY_SHADOW;
 
 	switch (step->exit) {
 	case UMBRA_STEP_INVLPG:
-		return vmx->family == UMBRA_FAMILY_SHADOW && !(vmx->direct & UMBRA_DIRECT_INVLPG);
+		return shadow && !(vmx->direct & UMBRA_DIRECT_INVLPG);
 	case UMBRA_STEP_FROM_CR:
-		return step->number == 8 ||
-		       (step->number == 3 && vmx->family == UMBRA_FAMILY_SHADOW);
+		return step->number == 8 || (step->number == 3 && shadow);
+	case UMBRA_STEP_TO_CR:
+		return step->number == 8;
 	case UMBRA_STEP_RDMSR:
 		return vmx_msr_exits(vmx, vmx->vcpu.regs[UMBRA_RCX], KVM_MSR_FILTER_READ);
 	case UMBRA_STEP_WRMSR:
@@ -235,25 +213,17 @@ static int go(struct vmx_ahead *a)
 	struct vmx_vcpu *vmx = a->vmx;
 	const struct umbra_step *step;
 	int r = VMX_RESUME_GUEST;
-	bool real;
 	u8 exit;
 
-	while (a->turns < AHEAD_TURNS && (step = walk(a))) {
+	while (a->turns < AHEAD_TURNS && (step = walk(a)) && exits(a, step)) {
 		exit = step->exit;
 		a->loops |= a->s.rip + step->len == a->from;
-		real = exits(a, step);
 		r = handle(a, step);
-		if (r == NOT_HANDLED)
-			return VMX_RESUME_GUEST;
-		if (real)
-			vmx_ahead_spared(a);
-		else
-			a->turns++;
+		vmx_ahead_spared(a);
 		if (r != VMX_RESUME_GUEST)
 			return r;
 		/* Other registers may mean other rules. */
-		if ((exit == UMBRA_STEP_TO_CR || exit == UMBRA_STEP_WRMSR) &&
-		    !is_supervisor64(vmx))
+		if (exit == UMBRA_STEP_WRMSR && !is_supervisor64(vmx))
 			return r;
 		a->s.rip = vmx_rip(vmx);
 		a->s.rflags = vmx_rflags(vmx);

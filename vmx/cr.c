@@ -166,6 +166,8 @@ static int guest_cr4(struct vmx_vcpu *vmx, unsigned long cr4)
 	if ((cr4 & ~old & X86_CR4_PCIDE) && (!(s->efer & EFER_LMA) || (s->cr3 & X86_CR3_PCID_MASK)))
 		return -EINVAL;
 
+	/* What the guest wrote without an exit, the CPU has flushed for. */
+	vmx->vcpu.mmu.seen_cr4 = old;
 	s->cr4 = cr4;
 	if (((old ^ cr4) & reload) && vmx_load_pdptrs(vmx)) {
 		s->cr4 = old;
