@@ -324,9 +324,10 @@ static int map_target(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 		if (result == NEEDS_FILL)
 			result = map_locked(vcpu, fault, walk, t, FILL);
 	}
-	/* What was built may have gone again. */
+	/* What was built may have gone again, and has used up the caches. */
 	if (result == NEEDS_ALONE || result == NEEDS_BUILD)
-		return map_locked(vcpu, fault, walk, t, ALONE);
+		return umbra_cache_topup(vcpu, UMBRA_FAMILY_SHADOW) ?:
+		       map_locked(vcpu, fault, walk, t, ALONE);
 	if (result != NEEDS_MORE && result != NEEDS_REST)
 		return result;
 	while (result == NEEDS_MORE)

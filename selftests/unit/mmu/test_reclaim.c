@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <tap.h>
 #include "../../../mmu/shadow.h"
+#include "../../../mmu/track.h"
 #include "scene.h"
 
 /* Entries that the longest hold of mmu_lock has dropped so far. */
@@ -93,6 +94,31 @@ static void scene_recall(void)
 	ok(good && mmu->stat.mmu_recycled > 300, "%llu pages reclaimed", mmu->stat.mmu_recycled);
 	ok(faults < 10, "a table that is used is recalled: %llu faults for it", faults);
 	vm_destroy("recall");
+}
+
+/* Others have mmu_lock when the tables of a fault are there, and its leaf is not. */
+static void tables_go(void)
+{
+	LIST_HEAD(dead);
+
+	unit_hold_ends = NULL;
+	for (gfn_t gfn = 2; gfn <= 4; gfn++)
+		umbra_track_zap(mmu, gfn, &dead);
+	umbra_shadow_free_dead(mmu, &dead);
+}
+
+static void scene_built_again(void)
+{
+	vm_create(UMBRA_POLICY_SHADOW);
+	long_mode();
+	set_entry(3, 0, 4 << 12 | PTE);
+	set_entry(4, 0, 20 << 12 | PTE);
+	if (cpu_enter(cpu))
+		violation("no memory");
+	unit_hold_ends = tables_go;
+	ok(works(0, 0) && !unit_hold_ends && mmu->shadow->nr_pages == 4 && audited(),
+	   "tables that go before they are used are built again");
+	vm_destroy("built again");
 }
 
 static void scene_roots_stay(void)
@@ -275,6 +301,7 @@ int main(void)
 	random_state = 1;
 	scene_limit();
 	scene_recall();
+	scene_built_again();
 	scene_roots_stay();
 	scene_zap_all();
 	scene_generations();
