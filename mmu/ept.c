@@ -514,7 +514,8 @@ gfn_t umbra_ept_zap_some(struct umbra_mmu *mmu, gfn_t start, gfn_t end)
 		return end;
 	sptep = umbra_ept_find(mmu, start, 2, &level);
 	end = min_t(gfn_t, end, umbra_level_base(start, level) + umbra_level_frames(level));
-	if (umbra_spte_present(fmt, *sptep) && visit_all(mmu, start, end, zap_leaf, NULL))
+	if (umbra_spte_present(fmt, READ_ONCE(*sptep)) &&
+	    visit_all(mmu, start, end, zap_leaf, NULL))
 		umbra_tlb_debt(mmu);
 	return end;
 }
