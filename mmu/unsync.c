@@ -51,9 +51,13 @@ static void mark_link(u64 *sptep)
 
 static void mark_links(struct umbra_shadow_page *sp)
 {
+	u64 *sptep = umbra_rmap_single(&sp->parents);
 	struct umbra_rmap_iter it;
-	u64 *sptep;
 
+	if (sptep) {
+		mark_link(sptep);
+		return;
+	}
 	umbra_rmap_for_each(sptep, &it, &sp->parents)
 		mark_link(sptep);
 }
