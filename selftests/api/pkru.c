@@ -121,7 +121,7 @@ FIXTURE(pkru) {
 FIXTURE_SETUP(pkru)
 {
 	if (!has_pku())
-		SKIP(return, "the CPU has no protection keys");
+		return;
 	self->own = own_pkru();
 	ASSERT_EQ(0, machine_start(&self->m, true));
 }
@@ -138,6 +138,8 @@ TEST_F(pkru, comes_with_cpuid)
 	struct machine *m = &self->m;
 	struct kvm_cpuid_entry2 *leaf;
 
+	if (!has_pku())
+		SKIP(return, "the CPU has no protection keys");
 	ASSERT_EQ(0, TRY(m->vm.node_fd, KVM_GET_SUPPORTED_CPUID, &cpuid));
 	leaf = leaf_7(&cpuid);
 	ASSERT_NE(NULL, leaf);
@@ -164,6 +166,8 @@ TEST_F(pkru, guest_and_thread_have_their_own)
 	struct machine *m = &self->m;
 	unsigned int i;
 
+	if (!has_pku())
+		SKIP(return, "the CPU has no protection keys");
 	ASSERT_EQ(0, set_pke(m, true));
 	EXPECT_EQ(0, run(m, guest_read, 0));
 	for (i = 0; i < ARRAY_SIZE(mine); i++) {
@@ -182,6 +186,8 @@ TEST_F(pkru, goes_with_the_area)
 	struct machine *m = &self->m;
 	int fd = m->vcpu.fd;
 
+	if (!has_pku())
+		SKIP(return, "the CPU has no protection keys");
 	ASSERT_NE(NULL, area);
 	ASSERT_EQ(0, set_pke(m, true));
 	EXPECT_EQ(0x1234, run(m, guest_write, 0x1234));
@@ -212,6 +218,8 @@ TEST_F(pkru, older_interface_keeps_it)
 	struct machine *m = &self->m;
 	struct kvm_fpu fpu;
 
+	if (!has_pku())
+		SKIP(return, "the CPU has no protection keys");
 	ASSERT_EQ(0, set_pke(m, true));
 	EXPECT_EQ(0x4320, run(m, guest_write, 0x4320));
 	ASSERT_EQ(0, TRY(m->vcpu.fd, KVM_GET_FPU, &fpu));
@@ -224,6 +232,8 @@ TEST_F(pkru, is_a_component)
 	struct kvm_xcrs xcrs;
 	int fd = self->m.vcpu.fd;
 
+	if (!has_pku())
+		SKIP(return, "the CPU has no protection keys");
 	ASSERT_EQ(0, TRY(fd, KVM_GET_XCRS, &xcrs));
 	xcrs.xcrs[0].value = 1 | PKRU_BIT;
 	EXPECT_EQ(0, TRY(fd, KVM_SET_XCRS, &xcrs));
@@ -245,6 +255,8 @@ TEST_F(pkru, area_of_the_guest)
 	struct kvm_sregs sregs;
 	struct kvm_xcrs xcrs;
 
+	if (!has_pku())
+		SKIP(return, "the CPU has no protection keys");
 	ASSERT_EQ(0, set_pke(m, true));
 	EXPECT_EQ(0x40, run(m, guest_write, 0x40));
 	ASSERT_EQ(0, TRY(m->vcpu.fd, KVM_GET_XCRS, &xcrs));

@@ -66,10 +66,12 @@ static void set_handler(int sig, void (*handler)(int))
 	sigaction(sig, &sa, NULL);
 }
 
+/* Without --paging the stock module runs guests as it was loaded. */
 static bool stock_fails(const struct payload *payload, const struct options *opt)
 {
-	bool fails = payload->flags & PAYLOAD_AHEAD ||
-		     (payload->flags & PAYLOAD_STRICT && opt->paging == UVMM_PAGING_SHADOW);
+	bool shadow = opt->paging == UVMM_PAGING_SHADOW ||
+		      (opt->paging == UVMM_PAGING_DEFAULT && !uvmm_host_stock_ept());
+	bool fails = payload->flags & PAYLOAD_AHEAD || (payload->flags & PAYLOAD_STRICT && shadow);
 
 	return fails &&
 	       ioctl(guest.vm.fd, KVM_CHECK_EXTENSION, UMBRA_CAP_PAGING_MODE) <= 0;

@@ -38,7 +38,7 @@ static int unload_stock(void)
 }
 
 /* 1 with EPT, 0 with shadow paging, -ENOENT when kvm_intel is not loaded. */
-static int stock_ept(void)
+int uvmm_host_stock_ept(void)
 {
 	FILE *f = fopen(STOCK_EPT_PARAM, "r");
 	int c;
@@ -61,14 +61,14 @@ int uvmm_host_paging(const char *node, enum uvmm_paging paging)
 
 	if (paging == UVMM_PAGING_DEFAULT || strcmp(node, UVMM_NODE_KVM))
 		return 0;
-	have = stock_ept();
+	have = uvmm_host_stock_ept();
 	if (have == want)
 		return 0;
 	if (have >= 0 && unload_stock())
 		return -EBUSY;
 	if (run_command("modprobe", "kvm_intel", want ? "ept=1" : "ept=0"))
 		return -ENODEV;
-	return stock_ept() == want ? 0 : -EINVAL;
+	return uvmm_host_stock_ept() == want ? 0 : -EINVAL;
 }
 
 /*
@@ -77,7 +77,7 @@ int uvmm_host_paging(const char *node, enum uvmm_paging paging)
  */
 int uvmm_host_load_umbra(const char *path)
 {
-	if (stock_ept() >= 0 && unload_stock())
+	if (uvmm_host_stock_ept() >= 0 && unload_stock())
 		return -EBUSY;
 	if (!access(UVMM_NODE_UMBRA, F_OK))
 		return 0;

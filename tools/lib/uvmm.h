@@ -121,6 +121,7 @@ int uvmm_stats_read(const struct uvmm_stats *stats, const char *name, u64 *value
 
 /* host.c */
 int uvmm_host_paging(const char *node, enum uvmm_paging paging);
+int uvmm_host_stock_ept(void);
 int uvmm_host_load_umbra(const char *path);
 int uvmm_host_table_bytes(u64 *bytes);
 int uvmm_host_allow_thp(void);
