@@ -29,6 +29,18 @@ function versus(b, base, metric, paging)
 	     ticks[b, "kvm-" paging] / ticks[base, "kvm-" paging])
 }
 
+# How often a guest exits under shadow paging, as a multiple of under EPT.
+function shadow_exits(b,   i, m, ratio)
+{
+	split("umbra kvm", m, " ")
+	for (i = 1; i <= 2; i++) {
+		if (exits_of(b SUBSEP m[i] "-ept") + 0 <= 0)
+			return
+		ratio[i] = exits_of(b SUBSEP m[i] "-shadow") / exits_of(b SUBSEP m[i] "-ept")
+	}
+	line(b, "shadow", "exits_vs_ept", ratio[1], ratio[2])
+}
+
 function report(   i, p, b, u, k, paging)
 {
 	print "benchmark,paging,metric,umbra,kvm,ratio"
@@ -52,4 +64,6 @@ function report(   i, p, b, u, k, paging)
 		versus("slot_lookup", "slot_lookup_4", "vs_4_slots", paging[p])
 		versus("touch_smp2", "touch_smp1", "vs_1_vcpu", paging[p])
 	}
+	shadow_exits("linux_boot")
+	shadow_exits("linux_boot_huge")
 }
