@@ -6,7 +6,6 @@
 #include <linux/kvm.h>
 #include <linux/string.h>
 #include <umbra/coalesced.h>
-#include <umbra/compat.h>
 #include <umbra/emulation.h>
 #include <umbra/irqchip.h>
 
@@ -27,8 +26,8 @@ static int complete_out(struct umbra_vcpu *vcpu)
 	if (vmx_linear_rip(vmx) != vcpu->complete_rip)
 		return VMX_RESUME_GUEST;
 	vmx_skip_insn(vmx);
-	/* A run that only completes the access goes no further. */
-	return umbra_immediate_exit(vcpu->run) ? VMX_RESUME_GUEST : vmx_ahead_of_port(vmx);
+	vmx->completed = true;
+	return VMX_RESUME_GUEST;
 }
 
 /* The result of IN is in the shared page. */

@@ -277,6 +277,11 @@ int umbra_vmx_run_once(struct umbra_vcpu *vcpu)
 	u32 pkru;
 	int r;
 
+	/* Another instruction that exits may be near. Requests have been seen to. */
+	if (unlikely(vmx->completed)) {
+		vmx->completed = false;
+		return vmx_ahead_of_port(vmx);
+	}
 	preempt_disable();
 	/* VMX is off: this CPU goes offline and the task will be moved, or all do. */
 	if (unlikely(vmx->vmcs_cpu != smp_processor_id())) {

@@ -203,6 +203,7 @@ struct vmx_host_segs {
  * @loaded: between umbra_vmx_vcpu_load() and _put()
  * @ahead_spot: by address, where going ahead has paid or not
  * @ahead: what it needs, or NULL as long as it was not tried
+ * @completed: user space has completed an instruction, which is behind the guest
  */
 struct vmx_vcpu {
 	struct umbra_vcpu vcpu;
@@ -287,6 +288,7 @@ struct vmx_vcpu {
 	bool loaded;
 	struct vmx_ahead_spot ahead_spot[VMX_AHEAD_SPOTS];
 	struct vmx_ahead *ahead;
+	bool completed;
 };
 
 /* The head of a VMCS region; the rest belongs to the CPU. */

@@ -54,6 +54,7 @@ FIXTURE_TEARDOWN(ahead)
 
 #define MSR_APIC_BASE	0x1b
 #define MSR_FS_BASE	0xc0000100
+#define MSR_STEAL_TIME	0x4b564d03
 
 /*
  * Run RDMSRs, two of them in a loop, one of which is of @msr; how many exits that
@@ -165,10 +166,16 @@ TEST_F(ahead, of_user_space)
 	struct machine m;
 	u64 spared;
 	u32 index;
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} steal = { { .nmsrs = 1 }, { MSR_STEAL_TIME, .data = MACHINE_DATA | 1 } };
 
 	if (self->steps < 0)
 		SKIP(return, "umbra's own");
 	ASSERT_EQ(0, machine_start(&m, true));
+	/* Then something is to be done at the begin of each run. */
+	ASSERT_EQ(1, TRY(m.vcpu.fd, KVM_SET_MSRS, &steal));
 	/*
 	 * xor %edi, %edi; mov $100, %esi
 	 * 1: mov $0x510, %edx; mov %esi, %eax; out %eax, (%dx)
