@@ -6,27 +6,9 @@ set -u
 
 cd "$(dirname "$0")/../.." || exit
 . tools/check/tap.sh
-export BENCH_OUT=$PWD/build/check/bench
-results=$BENCH_OUT/results.csv
-
-# figure BENCHMARK PAGING METRIC WHAT: ratio is umbra / kvm
-figure()
-{
-	awk -F, -v key="$1,$2,$3" -v column=$([ "$4" = umbra ] && echo 4 || echo 6) \
-		'$1 "," $2 "," $3 == key { print $column }' "$results"
-}
-
-# below NAME BENCHMARK PAGING METRIC OPERATOR LIMIT [umbra]
-below()
-{
-	local what=${7:-umbra / kvm} value
-	value=$(figure "$2" "$3" "$4" "$what")
-	awk -v v="$value" -v l="$6" 'BEGIN { exit !(v != "" && v != "inf" && v '"$5"' l) }'
-	tap_point $? "$1 ($3)" "$what is ${value:-missing}"
-}
+. tools/check/figures.sh bench
 
 tap_begin
-mkdir -p "$BENCH_OUT"
 tap_check "the short benchmarks run in all four columns" tools/bench/bench --short
 for paging in ept shadow; do
 	below "an exit without work costs fewer ticks than on stock" null_exit $paging ticks "<" 1
@@ -68,5 +50,5 @@ done <<-END
 	switch_4 1.01 0.6
 	switch_64 1.01 0.8
 END
-[ ! -e "$results" ] || tap_note "$(cat "$results")"
+note_figures
 tap_end

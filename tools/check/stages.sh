@@ -3,8 +3,8 @@
 # what runs then (the longest first, two at a time), what looks at the results.
 
 build_stages="build_6_1 build_6_12 build_debug build_programs build_linux"
-test_stages="linux upstream guests_2cpus guests_1cpu host life statistics api_ept api_shadow huge
-	races waits hotplug suspend perf
+test_stages="linux linux_exits upstream guests_2cpus guests_1cpu host life statistics
+	api_ept api_shadow huge races waits hotplug suspend perf
 	guests_debug guests_keys api_keys guests_ahead guests_exits guests_6_12 unit fuzz style
 	headers_6_1 headers_6_12 sparse_6_1 sparse_6_12 docs files"
 closing_stages="checksums"
@@ -84,6 +84,8 @@ linux_in_host() # MACHINE:CPUS:MODEL:PAGING...
 		-f /usr/share/seabios -f "$top/tools/as-dev-kvm" -f "$top/build/linux" -- \
 		"$here/host/linux.sh" "$top/build/linux" "$@"
 }
+
+stage_linux_exits() { "$here/linux_exits.sh"; }
 
 stage_build_linux()
 {
