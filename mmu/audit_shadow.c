@@ -184,6 +184,9 @@ static bool may_have_entries(const struct umbra_shadow_page *sp)
 static void audit_page(struct umbra_auditor *a, const struct umbra_shadow_page *sp)
 {
 	a->linked += umbra_rmap_count(&sp->parents);
+	a->nx_splits += sp->nx_split;
+	if (sp->nx_split && (!sp->role.direct || sp->role.level > 1))
+		found(a, sp, "stands in for no large leaf");
 	if (umbra_table_owner(sp->spt) != sp)
 		found(a, sp, "the table is another's");
 	if (!umbra_rmap_valid(&sp->parents))

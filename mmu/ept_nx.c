@@ -81,6 +81,7 @@ void umbra_mmu_recover_nx(struct umbra_mmu *mmu, unsigned long nr)
 	struct umbra_table_list dead = { };
 	gfn_t cursor;
 
+	nr = umbra_shadow_recover_nx(mmu, nr);
 	write_lock(&mmu->lock);
 	cursor = mmu->nx_cursor;
 	nr = recover(mmu, cursor, end, nr, &dead);

@@ -30,10 +30,10 @@
  * struct umbra_target - what a fault is going to map
  * @gfn: guest frame
  * @write: the access is a write
- * @fetch: EPT: it is an instruction fetch
+ * @fetch: it is an instruction fetch
  * @level: size of the mapping; 1 is 4 KiB
- * @nx_level: EPT: tables in place of leaves up to this size are there because the
- *	guest executes; 0 when not
+ * @nx_level: tables in place of leaves up to this size are there because the guest
+ *	executes; 0 when not
  * @in_way: EPT: out: something of another size is mapped there
  * @slot: the slot that holds @gfn
  * @hp: the host page

@@ -184,6 +184,7 @@ void umbra_shadow_zap(struct umbra_mmu *mmu, struct umbra_shadow_page *sp,
 	umbra_shadow_drop_all(mmu, &sp->parents);
 	hlist_del_init(&sp->hash_link);
 	list_del_init(&sp->link);
+	umbra_shadow_unmark_split(mmu, sp);
 	if (sp->unsync) {
 		list_del(&sp->unsync_link);
 		mmu->stat.mmu_unsync--;
@@ -269,6 +270,7 @@ struct umbra_shadow *umbra_shadow_create(void)
 	if (shadow) {
 		INIT_LIST_HEAD(&shadow->active);
 		INIT_LIST_HEAD(&shadow->withholders);
+		INIT_LIST_HEAD(&shadow->nx_splits);
 		INIT_LIST_HEAD(&shadow->unsync);
 		shadow->hash_factor = get_random_u64() | 1;
 		spin_lock_init(&shadow->withheld_lock);
@@ -285,6 +287,7 @@ void umbra_shadow_destroy(struct umbra_mmu *mmu)
 		return;
 	list_for_each_entry_safe(sp, tmp, &mmu->shadow->active, link) {
 		umbra_rmap_clear(&sp->parents);
+		umbra_shadow_unmark_split(mmu, sp);
 		free_sp(mmu, sp);
 		cond_resched();
 	}

@@ -134,6 +134,8 @@ static inline bool umbra_role_has_table(union umbra_role role)
  * @withheld_link: in umbra_shadow.withholders while there are any
  * @user: level 1: it has had leaves that let users in
  * @holes: some entries say that the guest maps nothing, see direct.h
+ * @nx_split: direct, level 1: stands in for a large leaf, so that the guest can execute
+ * @nx_link: in umbra_shadow.nx_splits then
  * @unsync: the guest table is not tracked for this page
  * @unsync_link: in umbra_shadow.unsync meanwhile
  * @synced_turn: umbra_shadow.turn when it was last brought back
@@ -163,6 +165,8 @@ struct umbra_shadow_page {
 	bool has_mmio;
 	bool user;
 	bool holes;
+	bool nx_split;
+	struct list_head nx_link;
 	bool unsync;
 	struct list_head unsync_link;
 	unsigned int synced_turn;
@@ -193,6 +197,7 @@ static inline bool umbra_shadow_is_loose(const struct umbra_shadow_page *sp)
  *	for read
  * @withholding: sum of their @withheld
  * @withholders: pages that have such leaves
+ * @nx_splits: pages that stand in for large leaves, first those that are so for longest
  * @hash_factor: odd, and not known to guests, which choose the gfns
  * @direct_user: some vCPU may have UMBRA_DIRECT_USER; then there are none
  * @hash: buckets by gfn
@@ -207,6 +212,7 @@ struct umbra_shadow {
 	spinlock_t withheld_lock;
 	unsigned long withholding;
 	struct list_head withholders;
+	struct list_head nx_splits;
 	u64 hash_factor;
 	bool direct_user;
 	struct hlist_head hash[1 << SHADOW_HASH_BITS];
@@ -381,6 +387,19 @@ void umbra_shadow_make_room(struct umbra_mmu *mmu);
  * Context: takes mmu->srcu and mmu_lock, which it gives up now and then; may sleep.
  */
 void umbra_shadow_zap_all(struct umbra_mmu *mmu);
+
+/* @sp stands in for a large leaf that must not be executed; not any more. */
+void umbra_shadow_mark_split(struct umbra_mmu *mmu, struct umbra_shadow_page *sp);
+void umbra_shadow_unmark_split(struct umbra_mmu *mmu, struct umbra_shadow_page *sp);
+
+/**
+ * umbra_shadow_recover_nx() - zap pages that stand in for large leaves
+ * @nr: how many, at most
+ *
+ * Context: takes mmu->srcu and mmu_lock, which it gives up now and then; may sleep.
+ * Return: how many are left to zap of @nr.
+ */
+unsigned long umbra_shadow_recover_nx(struct umbra_mmu *mmu, unsigned long nr);
 
 /* Make the pages of a VM known to umbra_mmu_shrink(), or no longer. May sleep. */
 void umbra_reclaim_join(struct umbra_mmu *mmu);

@@ -174,6 +174,9 @@ static int install_leaf(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 	    umbra_leaf_allows(READ_ONCE(*sptep), fault->access))
 		return UMBRA_FAULT_SPURIOUS;
 	spte = umbra_leaf_make(sp, &grant, t, umbra_target_writable(t));
+	/* A fetch gets small ones. */
+	if (t->level > 1 && vcpu->mmu->nx_huge)
+		spte |= PT_NX;
 	vcpu->alone = !umbra_leaf_fill(vcpu, sptep, spte, &grant, t, 0);
 	if (vcpu->alone && how != ALONE)
 		return NEEDS_ALONE;
@@ -249,12 +252,29 @@ static unsigned int choose_level(const struct umbra_walk *walk, const struct umb
 	return min_t(unsigned int, LARGE_LEVEL, umbra_hostpage_level(t->slot, t->gfn));
 }
 
-/* The tables of the walk may be in the page: look after these are tracked. */
-static bool must_be_small(const struct umbra_mmu *mmu, const struct umbra_walk *walk,
-			  const struct umbra_target *t)
+/* Is it executed, or has it been, where nothing large may be? */
+static bool is_nx_split(const struct umbra_mmu *mmu, const struct umbra_walk *walk,
+			const struct umbra_target *t, u64 spte)
 {
-	return !umbra_large_allowed(t->slot, t->gfn) ||
-	       (mmu->nx_huge && (walk->pte_access & WALK_ACC_EXEC));
+	if (!mmu->nx_huge || !(walk->pte_access & WALK_ACC_EXEC))
+		return false;
+	return t->fetch || (umbra_spte_present(fmt, spte) && !umbra_spte_leaf(spte) &&
+			    umbra_spte_child(spte)->nx_split);
+}
+
+/*
+ * Must @t be small where @spte stands? The tables of the walk may be in the page: look
+ * after these are tracked.
+ */
+static void settle_level(const struct umbra_mmu *mmu, const struct umbra_walk *walk,
+			 struct umbra_target *t, u64 spte)
+{
+	if (!umbra_large_allowed(t->slot, t->gfn)) {
+		t->level = 1;
+	} else if (is_nx_split(mmu, walk, t, spte)) {
+		t->nx_level = t->level;
+		t->level = 1;
+	}
 }
 
 /* Context: mmu_lock held as @how says; the target is not stale. */
@@ -275,15 +295,16 @@ static int map(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 		if (READ_ONCE(sp->writes))
 			WRITE_ONCE(sp->writes, 0);
 		sptep = &sp->spt[umbra_table_index(walk->gva >> UMBRA_PAGE_SHIFT, sp->role.level)];
-		if (sp->role.level == LARGE_LEVEL && t->level == LARGE_LEVEL &&
-		    must_be_small(vcpu->mmu, walk, t))
-			t->level = 1;
+		if (sp->role.level == LARGE_LEVEL && t->level == LARGE_LEVEL)
+			settle_level(vcpu->mmu, walk, t, READ_ONCE(*sptep));
 		if (sp->role.level == t->level)
 			break;
 		sp = descend(vcpu, walk, sptep, how);
 		if (!sp)
 			return is_shared(how) ? NEEDS_BUILD : UMBRA_FAULT_RETRY;
 	}
+	if (how == ALONE && t->nx_level)
+		umbra_shadow_mark_split(vcpu->mmu, sp);
 	/* Before the guest's entry is read again. */
 	if (how == ALONE && umbra_unsync_sleeps(sp) && !umbra_unsync_may_wake(sp))
 		umbra_sync_sleeping(vcpu->mmu, sp);
@@ -382,6 +403,7 @@ static int shadow_fault(struct umbra_mmu_vcpu *vcpu, struct umbra_fault *fault,
 	struct umbra_target t = {
 		.gfn = walk->gfn,
 		.write = fault->access & UMBRA_ACC_WRITE,
+		.fetch = fault->access & UMBRA_ACC_FETCH,
 		.mmio_gen = umbra_mmio_gen(vcpu->mmu),
 	};
 	int result;

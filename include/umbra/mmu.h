@@ -762,7 +762,7 @@ void umbra_mmu_set_nx_huge(struct umbra_mmu *mmu, bool on);
  * umbra_mmu_recover_nx() - let what was made small for a fetch become large again
  * @nr: how many tables to take away, at most
  *
- * Context: takes mmu->lock; may sleep.
+ * Context: takes mmu->srcu and mmu->lock; may sleep.
  */
 void umbra_mmu_recover_nx(struct umbra_mmu *mmu, unsigned long nr);
 

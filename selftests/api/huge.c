@@ -354,10 +354,7 @@ TEST_F(huge, is_executed)
 		ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_GET_REGS, &regs));
 		EXPECT_EQ(0x42, regs.rax);
 		guest_increment(&self->m, GPA + 16 * PAGE, 512);
-		/* Shadow pages stay small where the guest may execute. */
-		LARGE(self->ept ? 1 : 0);
-		if (!self->ept)
-			continue;
+		LARGE(NR_LARGE - 1);
 		EXPECT_EQ(1, stat_of(&self->m, "nx_lpage_splits"));
 		EXPECT_LE(8, stat_of(&self->m, "pages_4k"));
 	}
@@ -366,7 +363,7 @@ TEST_F(huge, is_executed)
 	EXPECT_TRUE(wait_stat(&self->m, "nx_lpage_splits", 0));
 	guest_increment(&self->m, GPA, 8);
 	SAME_SUM();
-	LARGE(self->ept ? NR_LARGE : 0);
+	LARGE(NR_LARGE);
 	set_word(PARAMETER(), "off");
 	set_word(PARAMETER("_recovery_period_ms"), "0");
 	set_word(PARAMETER("_recovery_ratio"), "60");

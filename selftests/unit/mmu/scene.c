@@ -125,6 +125,7 @@ int touch(u64 gva, u32 access, struct umbra_fault *fault)
 		struct hw_access hw = {
 			.addr = gva, .gva_nr = (gva >> 12) % NR_GVAS,
 			.write = access & UMBRA_ACC_WRITE, .user = access & UMBRA_ACC_USER,
+			.fetch = access & UMBRA_ACC_FETCH,
 		};
 		struct hw_fault hw_fault;
 		kvm_pfn_t pfn;

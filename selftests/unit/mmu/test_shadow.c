@@ -3,6 +3,7 @@
  * mmu/ on the simulated machine, one scene at a time: what a random run does
  * not reach, or cannot see to be right.
  */
+#include <asm/msr-index.h>
 #include <asm/processor-flags.h>
 #include <linux/errno.h>
 #include <linux/kvm.h>
@@ -450,16 +451,56 @@ static void scene_large(void)
 	ok(!large(), "and goes with its slot");
 	slot_create(1, 0);
 	ok(reads(0, base) && large() == 1, "and comes back");
-	umbra_mmu_set_nx_huge(mmu, true);
-	ok(!large() && reads(0x5000, base + 5) && !large(),
-	   "not when large pages must not be executed");
-	umbra_mmu_set_nx_huge(mmu, false);
-	guest_flush_all(cpu);
 	set_entry(base + 7, 0, 20 << 12 | PTE);
 	ok(reads(0x6000, base + 6) && large() <= 1, "it may be so again");
 	ok(reads(0x200000, 20) && !large() && reads(0x6000, base + 6) && !large(),
 	   "not with a table in it");
 	vm_destroy("large");
+}
+
+static s64 splits(void)
+{
+	return atomic64_read(&mmu->stat.nx_lpage_splits);
+}
+
+static void scene_nx(void)
+{
+	gfn_t base = slot_plan[1].base;
+	u64 large_entry = base << 12 | 0x80 | (PTE & ~GPTE_DIRTY);
+
+	vm_create(UMBRA_POLICY_SHADOW);
+	umbra_mmu_set_nx_huge(mmu, true);
+	host_collapse();
+	long_mode();
+	guest_toggle(cpu, 0, 0, EFER_NX);
+	set_entry(3, 0, large_entry);
+	set_entry(3, 1, large_entry | GPTE_NX);
+	ok(reads(0x5000, base + 5) && large() == 1 && !splits(), "what is read is large");
+	ok(works(0x6000, UMBRA_ACC_FETCH) && !large() && splits() == 1,
+	   "what is executed is small");
+	ok(reads(0x7000, base + 7) && works(0x9000, UMBRA_ACC_FETCH) && !large() &&
+	   splits() == 1, "all of it");
+	ok(works(0x200000, UMBRA_ACC_WRITE) && large() == 1,
+	   "where it cannot be executed it is large");
+	ok(works(0x5000, UMBRA_ACC_WRITE) && works(0x8000, 0) && large() == 1,
+	   "once dirty, it stays small");
+	umbra_mmu_recover_nx(mmu, 0);
+	ok(splits() && reads(0x5000, base + 5) && large() == 1,
+	   "nothing is recovered when nothing may be");
+	umbra_mmu_recover_nx(mmu, 100);
+	ok(!splits() && large() == 1, "recovery takes the small pages away");
+	ok(reads(0x5000, base + 5) && large() == 2, "large ones come back");
+	ok(works(0x5000, UMBRA_ACC_FETCH) && splits() == 1 && audited(), "until the next fetch");
+	slot_delete(1);
+	slot_create(1, 0);
+	host_collapse();
+	ok(works(0x5000, UMBRA_ACC_FETCH) && splits() == 1 && audited(),
+	   "it is so in another slot, too");
+	umbra_mmu_set_nx_huge(mmu, false);
+	ok(!splits(), "nothing is left after the end of it");
+	ok(works(0x5000, UMBRA_ACC_FETCH) && large() == 1 && !splits(),
+	   "when large pages are executed again");
+	vm_destroy("nx");
 }
 
 /* One frame as a table of 8-byte entries and of 4-byte ones. */
@@ -591,6 +632,7 @@ int main(void)
 	scene_pae();
 	scene_legacy();
 	scene_large();
+	scene_nx();
 	scene_halves();
 	scene_smap_without_wp();
 	scene_keys();
