@@ -6,9 +6,10 @@
 
 . "$(dirname "$0")/host.sh"
 column=$1 bin=$2 list=$3
+module=${column%-*} paging=${column#*-}
 log=/tmp/upstream.log
 as=
-[ "${column%-*}" = kvm ] || as=$(dirname "$0")/../../as-dev-kvm
+[ "$module" = kvm ] || as=$(dirname "$0")/../../as-dev-kvm
 
 # Where a test failed, or why it did not run.
 why()
@@ -23,13 +24,37 @@ why()
 	fi
 }
 
+# What a test's own script sets up before, or sets back after it.
+set_up() # TEST 1|0
+{
+	case $1-$2 in
+	*/nx_huge_pages_test-1) nx_huge_pages force && huge_pages 3 ;;
+	*/nx_huge_pages_test-0) nx_huge_pages auto && huge_pages 0 ;;
+	esac
+}
+
+nx_huge_pages() # MODE
+{
+	echo "$1" >"/sys/module/$module/parameters/nx_huge_pages" &&
+		echo 1 >"/sys/module/$module/parameters/nx_huge_pages_recovery_ratio" &&
+		echo 100 >"/sys/module/$module/parameters/nx_huge_pages_recovery_period_ms"
+}
+
+huge_pages() # NUMBER
+{
+	echo "$1" >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
+}
+
 ulimit -l unlimited
 # Some map more than there is, and touch little of it.
 echo 1 >/proc/sys/vm/overcommit_memory
-module_load "${column%-*}" "${column#*-}" || exit
+module_load "$module" "$paging" || exit
+# Some tests read the parameters of the stock module, which does nothing else then.
+[ "$module" = kvm ] || module_load kvm "$paging" || exit
 while read -r test args; do
 	echo "start $test $args"
 	log_mark
+	set_up "$test" 1 || echo "# $test: not set up"
 	begin=$(date +%s)
 	# shellcheck disable=SC2086
 	timeout -k 5 60 $as "$bin/$test" $args >$log 2>&1 </dev/null
@@ -37,6 +62,7 @@ while read -r test args; do
 	# What it started may outlive it.
 	killall -q -9 "${test##*/}"
 	seconds=$(($(date +%s) - begin))
+	set_up "$test" 0
 	bad=$(log_bad | head -n 1)
 	if [ -n "$bad" ]; then
 		word=fail because="kernel log: $bad"
@@ -50,4 +76,5 @@ while read -r test args; do
 	printf 'result %s\t%s\t%s\t%s\n' "$(echo $test $args)" $word $seconds "$because"
 	[ $word != fail ] || sed 's/^/# /' $log | tail -n 30
 done <"$list"
-module_unload "${column%-*}"
+[ "$module" = kvm ] || module_unload kvm
+module_unload "$module"
