@@ -16,6 +16,7 @@
  */
 #include <linux/errno.h>
 #include <linux/log2.h>
+#include <linux/minmax.h>
 #include <linux/string.h>
 #include <umbra/hostmem.h>
 #include "gpte.h"
@@ -369,13 +370,31 @@ static int store(struct umbra_mmu_vcpu *vcpu, const struct store *s)
 	return -EFAULT;
 }
 
+static unsigned int room_in_page(gpa_t gpa)
+{
+	return PAGE_SIZE - (gpa & (PAGE_SIZE - 1));
+}
+
+/* Nothing, or what guest or user space has placed across pages. */
+static int write_parts(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, const void *data, unsigned int len)
+{
+	unsigned int part;
+	int ret = 0;
+
+	for (; len && !ret; gpa += part, data += part, len -= part) {
+		part = min(len, room_in_page(gpa));
+		ret = umbra_mmu_guest_write(vcpu, gpa, data, part);
+	}
+	return ret;
+}
+
 int umbra_mmu_guest_write(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, const void *data,
 			  unsigned int len)
 {
 	const struct store s = { .gpa = gpa, .new = data, .len = len };
 
-	if (!len)
-		return 0;
+	if (unlikely(len - 1 >= room_in_page(gpa)))
+		return write_parts(vcpu, gpa, data, len);
 	/* Without the shadow family nothing depends on what memory holds. */
 	if (!vcpu->mmu->shadow)
 		return umbra_guest_write(vcpu, gpa, data, len);

@@ -560,9 +560,9 @@ int umbra_mmu_translate_quiet(struct umbra_mmu_vcpu *vcpu, u64 gva, u32 access, 
 /**
  * umbra_mmu_guest_write() - write guest memory on behalf of the guest
  * @vcpu: the writing vCPU
- * @gpa: does not cross a page
+ * @gpa: guest physical address
  * @data: what to write
- * @len: bytes, at most to the end of the page
+ * @len: bytes; in one access where that is 1, 2, 4 or 8 in one page
  *
  * Writes, logs the page dirty and updates or zaps the shadows of the page. Who
  * sees what was written finds no shadow of what was there before.

@@ -561,6 +561,37 @@ static u32 refused(u64 gva, u32 access)
 	return touch(gva, access, &fault) == UMBRA_FAULT_GUEST ? fault.guest.error_code : 0;
 }
 
+/* A structure of the guest's that begins at the end of one of its tables. */
+static void scene_across(void)
+{
+	const u64 words[] = { 22 << 12 | PTE, 0x1111, 0x2222, 0x3333 };
+	static u64 before[512];
+	const u64 *beyond;
+	bool live;
+	int idx;
+
+	vm_create(UMBRA_POLICY_SHADOW);
+	long_mode();
+	set_entry(3, 0, 4 << 12 | PTE);
+	set_entry(4, 511, 21 << 12 | PTE);
+	ok(works(511 << 12, 0) && umbra_mmu_tracked(mmu, 4), "the last entry of a table is used");
+	beyond = umbra_shadow_next(mmu->shadow, 4, NULL)->spt + 512;
+	live = shim_page_live(umbra_table_pa(beyond));
+	if (live)
+		memcpy(before, beyond, sizeof(before));
+	idx = srcu_read_lock(&mmu->srcu);
+	cpu_exit(cpu);
+	ok(!umbra_mmu_guest_write(&cpu->v, (4 << 12) + 511 * 8, words, sizeof(words)),
+	   "and is written to together with what follows the table");
+	srcu_read_unlock(&mmu->srcu, idx);
+	ok(!live || !memcmp(before, beyond, sizeof(before)), "nothing follows its shadow");
+	ok(!memcmp(ram[gfn_to_page(5, false, NULL)], &words[1], 3 * sizeof(u64)) && audited(),
+	   "all of it is written");
+	guest_flush_all(cpu);
+	ok(works(511 << 12, UMBRA_ACC_WRITE), "the entry is another");
+	vm_destroy("across");
+}
+
 static void scene_keys(void)
 {
 	vm_create(UMBRA_POLICY_SHADOW);
@@ -635,6 +666,7 @@ int main(void)
 	scene_nx();
 	scene_halves();
 	scene_smap_without_wp();
+	scene_across();
 	scene_keys();
 	scene_large_keys();
 	return tap_done();
