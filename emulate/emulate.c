@@ -68,6 +68,7 @@ static void begin_insn(struct umbra_emu *emu)
 	umbra_emulate_cancel(emu);
 	begin_call(emu);
 	emu->mapped = false;
+	emu->iterations = 0;
 	emu->xlat[0].valid = false;
 	emu->xlat[1].valid = false;
 }

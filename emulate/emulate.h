@@ -23,7 +23,7 @@
 #include <linux/types.h>
 #include <umbra/emulate.h>
 
-/* Iterations of a string instruction per call. */
+/* Iterations of a string instruction, before the guest is entered again. */
 #define EMU_MAX_ITERATIONS	1024
 /* Lost compare-exchanges before the guest is entered again. */
 #define EMU_MAX_RACES		16

@@ -161,22 +161,25 @@ static bool goes_on(const struct umbra_emu *emu, u64 left)
  * emu_string() - execute a string instruction, up to EMU_MAX_ITERATIONS or
  *	until an op yields
  * @emu: context
+ *
+ * What it is resumed for counts, too: its devices may all be in the kernel, where
+ * nobody waits for anything in between.
  */
 enum umbra_emu_result emu_string(struct umbra_emu *emu)
 {
 	u64 left = emu_string_count(emu);
 	enum umbra_emu_result ret;
-	unsigned int i;
 
 	if (!left) {
 		emu_begin(emu);
 		return emu_finish(emu);
 	}
-	for (i = 0; i < EMU_MAX_ITERATIONS; i++) {
+	while (emu->iterations < EMU_MAX_ITERATIONS) {
 		emu_begin(emu);
 		ret = iterate(emu);
 		if (ret)
 			return ret;
+		emu->iterations++;
 		emu_string_advance(emu, 1);
 		ret = emu_string_retire(emu, goes_on(emu, --left));
 		if (ret != UMBRA_EMU_RETRY || emu->yield)

@@ -376,6 +376,7 @@ struct umbra_emu_span {
  * @nr_done:    their number
  * @cursor:     position in @done during one execution
  * @state:      what umbra_emulate_resume() has to continue
+ * @iterations: of a string instruction, since umbra_emulate()
  * @pio_ready:  @pio has been performed
  * @pio_pos:    elements of @pio that are committed
  * @mapped:     @mem and @span are the memory operand's
@@ -411,6 +412,7 @@ struct umbra_emu {
 	u8 nr_done;
 	u8 cursor;
 	u8 state;
+	u16 iterations;
 	bool pio_ready;
 	u32 pio_pos;
 	bool mapped;

@@ -335,4 +335,52 @@ TEST(random_page_tables)
 	}
 }
 
+#define STRING_BYTES	50000
+
+/* All of a linear range without end is one page: the local APIC. */
+static void alias_lapic(struct machine *m)
+{
+	u64 *pml4 = (u64 *)(m->mem + UVMM_BOOT_CR3), *table = (u64 *)(m->mem + 0x100000);
+	unsigned int i;
+
+	pml4[1] = 0x100003;
+	for (i = 0; i < 512; i++) {
+		table[i] = 0x101003;
+		table[512 + i] = 0x102003;
+		table[1024 + i] = 0xfee00003;
+	}
+}
+
+/* A string instruction whose every access is done in the kernel: signals end KVM_RUN. */
+TEST(string_from_lapic)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+	unsigned int partial = 0, i;
+	struct kvm_regs regs;
+	struct machine m;
+
+	ASSERT_EQ(0, sigaction(SIGALRM, &action, NULL));
+	ASSERT_EQ(0, machine_start_vm(&m));
+	ASSERT_EQ(0, TRY(m.vm.fd, KVM_CREATE_IRQCHIP, 0));
+	ASSERT_EQ(0, machine_start_vcpu(&m, true));
+	alias_lapic(&m);
+	/* rep lodsb; jmp . */
+	CODE(&m, 0xf3, 0xac, 0xeb, 0xfe);
+	ASSERT_EQ(0, TRY(m.vcpu.fd, KVM_GET_REGS, &regs));
+	regs.rip = MACHINE_CODE;
+	regs.rsi = 1ULL << 39;
+	regs.rcx = STRING_BYTES;
+	ASSERT_EQ(0, TRY(m.vcpu.fd, KVM_SET_REGS, &regs));
+	set_ticks(true);
+	for (i = 0; i < 1000 && regs.rcx; i++) {
+		EXPECT_EQ(-EINTR, machine_run(&m));
+		TRY(m.vcpu.fd, KVM_GET_REGS, &regs);
+		partial += regs.rcx && regs.rcx < STRING_BYTES;
+	}
+	set_ticks(false);
+	EXPECT_EQ(0, regs.rcx);
+	EXPECT_LT(1, partial);
+	machine_stop(&m);
+}
+
 TEST_HARNESS_MAIN

@@ -190,6 +190,25 @@ static void strings(void)
 	   emu->regs[UMBRA_EMU_RCX] == 6, "repe cmpsb with a device stops at the difference");
 }
 
+/* A device in the kernel answers at once: the guest has to be left a chance all the same. */
+static void long_string(void)
+{
+	struct umbra_emu *emu = &m.emu;
+	enum umbra_emu_result result;
+	unsigned int n;
+
+	fresh(0);
+	emu->regs[UMBRA_EMU_RDI] = DEVICE;
+	emu->regs[UMBRA_EMU_RCX] = 5000;
+	result = RUN(&m, 0xf3, 0xaa);
+	for (n = 0; result == UMBRA_EMU_MMIO; n++)
+		result = umbra_emulate_resume(emu);
+	ok(result == UMBRA_EMU_RETRY && n == 1024 && emu->regs[UMBRA_EMU_RCX] == 5000 - 1024 &&
+	   emu->rip == CODE, "a long string to a device has an end (%u accesses)", n);
+	ok(umbra_emulate(emu) == UMBRA_EMU_MMIO && emu->mmio.gpa == MMIO_BASE + 1024,
+	   "and goes on");
+}
+
 static void rom_becomes_memory(void)
 {
 	fresh(ROM + 8);
@@ -266,6 +285,7 @@ int main(void)
 	half_memory();
 	read_modify_write();
 	strings();
+	long_string();
 	rom_becomes_memory();
 	remapped();
 	known_address();
