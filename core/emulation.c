@@ -15,6 +15,7 @@
 #include <umbra/vcpu.h>
 #include <umbra/vmx.h>
 #include <asm/trapnr.h>
+#include "ring.h"
 #include "xmm.h"
 
 static int finish(struct umbra_vcpu *vcpu, enum umbra_emu_result result,
@@ -103,8 +104,13 @@ static enum umbra_emu_access op_write(struct umbra_emu *emu, u64 gpa, const void
 	ret = umbra_mmu_guest_write(mv, gpa, buf, len);
 	if (ret)
 		return broken(emu, gpa, ret);
-	/* A table that is being overwritten is let go; the guest can do the rest. */
-	emu->yield = vcpu->emu_tracked && !umbra_mmu_tracked(mv->mmu, umbra_gpa_to_gfn(gpa));
+	/*
+	 * A table that is being overwritten is let go; the guest can do the rest. A ring
+	 * that is full has to be seen to before there is more to push.
+	 */
+	emu->yield = (vcpu->emu_tracked &&
+		      !umbra_mmu_tracked(mv->mmu, umbra_gpa_to_gfn(gpa))) ||
+		     (vcpu->ring && umbra_ring_full(vcpu));
 	return UMBRA_EMU_ACC_OK;
 }
 

@@ -183,6 +183,40 @@ TEST_F(ring, full)
 	EXPECT_EQ(NR_PAGES, i);
 }
 
+#define DEVICE		0x3f000000UL
+#define DEVICE_PAGES	6
+
+/* Each word comes by an exit: between them, too, a full ring is noticed. */
+TEST_F(ring, string_from_device)
+{
+	struct kvm_regs regs;
+	unsigned int i;
+	int reason;
+
+	if (!api_is_umbra(self->m.vm.node_fd))
+		SKIP(return, "stock KVM looks at the ring before it enters the guest only");
+	/* rep movsq; hlt */
+	CODE(&self->m, 0xf3, 0x48, 0xa5, 0xf4);
+	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_GET_REGS, &regs));
+	regs.rsi = DEVICE;
+	regs.rdi = GPA;
+	regs.rcx = DEVICE_PAGES * PAGE / 8;
+	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_SET_REGS, &regs));
+	reason = machine_enter(&self->m);
+	while (reason == KVM_EXIT_MMIO || reason == KVM_EXIT_DIRTY_RING_FULL) {
+		if (reason == KVM_EXIT_DIRTY_RING_FULL) {
+			ASSERT_LT(0, COLLECT());
+			ASSERT_LT(0, RESET());
+		}
+		ASSERT_EQ(0, machine_run(&self->m));
+		reason = self->m.vcpu.run->exit_reason;
+	}
+	EXPECT_EQ(KVM_EXIT_HLT, reason);
+	EXPECT_LE(0, COLLECT());
+	for (i = 0; i < DEVICE_PAGES; i++)
+		EXPECT_LT(0, self->seen[i]);
+}
+
 /* User space writes what it likes into the ring. */
 TEST_F(ring, garbage)
 {
