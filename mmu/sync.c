@@ -73,7 +73,8 @@ static bool adapt(struct umbra_fill *f, unsigned int index, const struct umbra_g
 			return false;
 		new = reduce(old, grant);
 	}
-	if (f->fresh)
+	/* In an entry for MMIO the flag is part of the generation. */
+	if (f->fresh && !umbra_spte_mmio(old))
 		new &= ~PT_ACCESSED;
 	if (new == READ_ONCE(sp->spt[index]) && was == entry)
 		return true;
