@@ -252,15 +252,17 @@ int vmx_handle_invpcid(struct vmx_vcpu *vmx)
 	struct umbra_mmu_vcpu *mv = &vmx->vcpu.mmu;
 	u32 info = vmcs_read32(VMX_INSTRUCTION_INFO);
 	u64 type = vmx_reg(vmx, (info >> 28) & 15);
+	u64 gva = operand_gva(vmx, info), desc[2];
 	struct umbra_exception exc;
-	u64 desc[2];
 	int idx;
 
 	if (!vmx_in_long64(vmx))
 		type = (u32)type;
 	umbra_vmx_sync_paging(&vmx->vcpu);
 	idx = srcu_read_lock(&mv->mmu->srcu);
-	if (umbra_emulation_read(&vmx->vcpu, operand_gva(vmx, info), desc, sizeof(desc), &exc)) {
+	if (vmx_noncanonical(gva) || vmx_noncanonical(gva + sizeof(desc) - 1)) {
+		vmx_queue_gp(vmx);
+	} else if (umbra_emulation_read(&vmx->vcpu, gva, desc, sizeof(desc), &exc)) {
 		umbra_vmx_queue_exception(&vmx->vcpu, &exc);
 	} else if (!invpcid_valid(vmx, type, desc)) {
 		vmx_queue_gp(vmx);

@@ -112,6 +112,12 @@ static u64 do_invpcid(u64 type, u64 pcid)
 	return 0;
 }
 
+static u64 invpcid_at(u64 desc, u64 type)
+{
+	__asm__ volatile("invpcid (%0), %1" : : "r"(desc), "r"(type) : "memory");
+	return 0;
+}
+
 /* After each type of INVPCID, what it covers must be seen anew. */
 void payload_invpcid(void)
 {
@@ -141,6 +147,10 @@ void payload_invpcid(void)
 	}
 	CHECK_EQ(guarded(do_invpcid, 4, 0), TRAPPED(VEC_GP));
 	CHECK_EQ(guarded(do_invpcid, 0, 0x1000), TRAPPED(VEC_GP));
+	/* What would be a descriptor, if bits 63:48 did not count. */
+	*(u64 *)TEST_VA = 0;
+	CHECK_EQ(guarded(invpcid_at, TEST_VA, 0), 0);
+	CHECK_EQ(guarded(invpcid_at, 1UL << 60 | TEST_VA, 0), TRAPPED(VEC_GP));
 	write_cr3(roots[0]);
 	write_cr4(read_cr4() & ~CR4_PCIDE);
 }
