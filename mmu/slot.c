@@ -54,7 +54,7 @@ static void *alloc_array(unsigned long nr, size_t size)
 	return __vcalloc(nr, size, gfp);
 }
 
-static int alloc_arrays(struct umbra_memslot *slot)
+static int alloc_arrays(struct umbra_mmu *mmu, struct umbra_memslot *slot)
 {
 	struct umbra_rmap_head *rmap = alloc_array(slot->npages, sizeof(*rmap));
 	u16 *track = alloc_array(slot->npages, sizeof(*track));
@@ -66,10 +66,13 @@ static int alloc_arrays(struct umbra_memslot *slot)
 		kvfree(large);
 		return -ENOMEM;
 	}
+	/* A published slot may be looked at: whoever has the lock finds all three, or none. */
+	write_lock(&mmu->lock);
 	slot->rmap = rmap;
 	slot->large = large;
 	/* Lockless readers look at @track only, and want it zeroed. */
 	smp_store_release(&slot->track, track);
+	write_unlock(&mmu->lock);
 	return 0;
 }
 
@@ -77,7 +80,7 @@ int umbra_mmu_slot_alloc(struct umbra_mmu *mmu, struct umbra_memslot *slot)
 {
 	if (mmu->policy != UMBRA_POLICY_SHADOW)
 		return 0;
-	return alloc_arrays(slot);
+	return alloc_arrays(mmu, slot);
 }
 
 void umbra_mmu_slot_free(struct umbra_memslot *slot)
@@ -114,7 +117,7 @@ int umbra_mmu_slots_prepare(struct umbra_mmu *mmu)
 	umbra_memslots_for_each(slot, published(mmu)) {
 		if (slot->rmap)
 			continue;
-		ret = alloc_arrays(slot);
+		ret = alloc_arrays(mmu, slot);
 		if (ret)
 			return ret;
 	}

@@ -537,6 +537,40 @@ static void scene_rmap(void)
 	ok(good && !shim_pages && !shim_objects, "members are added by two threads");
 }
 
+/* ---- arrays of slots that are there before shadow paging is chosen ---- */
+
+static void *age_frames(void *arg)
+{
+	while (!__atomic_load_n(&stopping, __ATOMIC_RELAXED)) {
+		int idx = srcu_read_lock(&race_mmu.srcu);
+
+		write_lock(&race_mmu.lock);
+		umbra_mmu_age_gfns(&race_mmu, umbra_gfn_to_slot(&race_mmu, LARGE_GFN), LARGE_GFN,
+				   LARGE_GFN + 1, true);
+		write_unlock(&race_mmu.lock);
+		srcu_read_unlock(&race_mmu.srcu, idx);
+	}
+	return NULL;
+}
+
+static void scene_arrays(void)
+{
+	pthread_t thread;
+
+	host_start(UMBRA_POLICY_EPT, true);
+	stopping = false;
+	pthread_create(&thread, NULL, age_frames, NULL);
+	usleep(1000);
+	race_mmu.policy = UMBRA_POLICY_SHADOW;
+	if (umbra_mmu_slots_prepare(&race_mmu))
+		broken("no memory");
+	usleep(1000);
+	__atomic_store_n(&stopping, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	host_stop();
+	ok(!shim_pages && !shim_objects, "slots get their arrays while the host looks at them");
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -555,6 +589,7 @@ int main(int argc, char **argv)
 			exit(2);
 	}
 	scene_rmap();
+	scene_arrays();
 	scene("EPT", false, false, true);
 	scene("EPT without A/D flags", false, false, false);
 	scene("shadow pages", true, true, true);
