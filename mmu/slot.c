@@ -132,7 +132,7 @@ int umbra_mmu_slots_prepare(struct umbra_mmu *mmu)
 void umbra_mmu_slot_retire(struct umbra_mmu *mmu, struct umbra_memslot *slot)
 {
 	write_lock(&mmu->lock);
-	mmu->retiring = slot;
+	WRITE_ONCE(mmu->retiring, slot);
 	write_unlock(&mmu->lock);
 }
 
@@ -171,7 +171,7 @@ void umbra_mmu_zap_gfns(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t
 	umbra_mmu_flush(mmu);
 	umbra_shadow_free_dead(mmu, &dead);
 	if (mmu->retiring == slot)
-		mmu->retiring = NULL;
+		WRITE_ONCE(mmu->retiring, NULL);
 	/* With less memory there may be fewer pages. */
 	if (mmu->shadow)
 		mmu->shadow->limit = 0;

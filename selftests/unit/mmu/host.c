@@ -644,6 +644,18 @@ void slot_delete(int id)
 	cpu_audit();
 }
 
+void slot_move(int id)
+{
+	struct umbra_memslot *slot = machine.slot[id];
+
+	umbra_mmu_slot_retire(&machine.mmu, slot);
+	publish(slot, NULL);
+	interfere(true);
+	umbra_mmu_zap_gfns(&machine.mmu, slot, slot->base_gfn, slot->base_gfn + slot->npages);
+	publish(NULL, slot);
+	cpu_audit();
+}
+
 void slot_age_mmio(int id)
 {
 	const u64 period = BIT_ULL(UMBRA_MMIO_GEN_BITS);

@@ -95,6 +95,8 @@ void host_init(void);
 void host_destroy(void);
 int slot_create(int id, u32 flags);
 void slot_delete(int id);
+/* It goes, and comes again at the same place. */
+void slot_move(int id);
 /* So much is done to slots that generations look like older ones of theirs again. */
 void slot_age_mmio(int id);
 void slot_log_dirty(int id, bool on);

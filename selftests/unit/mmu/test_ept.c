@@ -203,6 +203,10 @@ static void scene_pml(void)
 	   "pml: neighbours of what is read may be written to");
 	umbra_mmu_log_sync(mmu);
 	ok(logged(0) == 34, "pml: and are logged then");
+	slot_harvest_dirty(0);
+	ok(!visit(20, 4, true), "pml: writes are noted");
+	slot_move(0);
+	ok(logged(0) == 4, "pml: and not forgotten while the slot moves");
 	slot_log_dirty(0, false);
 	vm_destroy("pml");
 }
