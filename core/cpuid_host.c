@@ -124,6 +124,8 @@ static void mask_leaf_7(struct kvm_cpuid_entry2 *entry)
 	if (!umbra_vmx_has_invpcid())
 		entry->ebx &= ~F(INVPCID);
 	entry->ecx &= ecx & HOST(7_ECX);
+	if (umbra_vmx_has_umip())
+		entry->ecx |= F(UMIP);
 	entry->edx &= leaf_7_edx & HOST(7_EDX);
 }
 

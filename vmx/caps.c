@@ -56,7 +56,7 @@ static const struct ctl_row ctl_rows[NR_ROWS] = {
 		SECONDARY_EXEC_ENABLE_VPID,
 		SECONDARY_EXEC_WBINVD_EXITING | SECONDARY_EXEC_ENABLE_RDTSCP |
 		SECONDARY_EXEC_ENABLE_INVPCID | SECONDARY_EXEC_PAUSE_LOOP_EXITING |
-		SECONDARY_EXEC_ENABLE_PML | SECONDARY_EXEC_TSC_SCALING,
+		SECONDARY_EXEC_ENABLE_PML | SECONDARY_EXEC_TSC_SCALING | SECONDARY_EXEC_DESC,
 	},
 	[ROW_EXIT] = {
 		"VM-exit controls", MSR_IA32_VMX_TRUE_EXIT_CTLS,
@@ -153,7 +153,11 @@ static void drop_dynamic(struct vmx_caps *caps)
 	/* It logs what dirty flags are set, so it is nothing without them. */
 	caps->pml = caps->ept_ad && (caps->cpu2 & SECONDARY_EXEC_ENABLE_PML);
 	caps->tsc_scaling = caps->cpu2 & SECONDARY_EXEC_TSC_SCALING;
-	caps->cpu2 &= ~(SECONDARY_EXEC_ENABLE_PML | SECONDARY_EXEC_TSC_SCALING);
+	/* Instead of CR4.UMIP. */
+	caps->desc_exits = !(caps->cr4_fixed1 & X86_CR4_UMIP) &&
+			   (caps->cpu2 & SECONDARY_EXEC_DESC);
+	caps->cpu2 &= ~(SECONDARY_EXEC_ENABLE_PML | SECONDARY_EXEC_TSC_SCALING |
+			SECONDARY_EXEC_DESC);
 }
 
 static int read_caps(struct vmx_caps *caps)
@@ -176,11 +180,11 @@ static int read_caps(struct vmx_caps *caps)
 	r = read_ept_vpid(caps);
 	if (r)
 		return r;
+	rdmsrl(MSR_IA32_VMX_CR4_FIXED1, caps->cr4_fixed1);
 	drop_dynamic(caps);
 
 	rdmsrl(MSR_IA32_VMX_MISC, misc);
 	caps->timer_shift = misc & MISC_TIMER_SHIFT_MASK;
-	rdmsrl(MSR_IA32_VMX_CR4_FIXED1, caps->cr4_fixed1);
 	caps->xcr0 = boot_cpu_has(X86_FEATURE_XSAVE) ? xgetbv(XCR_XFEATURE_ENABLED_MASK) : 0;
 	return 0;
 }

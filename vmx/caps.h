@@ -24,6 +24,7 @@
  * @tsc_scaling: the guest's TSC can run at another rate
  * @pml: page-modification logging
  * @invvpid_addr: INVVPID of one address
+ * @desc_exits: descriptor-table exits do for CR4.UMIP, which the CPU has not
  */
 struct vmx_caps {
 	u32 revision;
@@ -43,6 +44,7 @@ struct vmx_caps {
 	bool tsc_scaling;
 	bool pml;
 	bool invvpid_addr;
+	bool desc_exits;
 };
 
 extern struct vmx_caps vmx_caps;

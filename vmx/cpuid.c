@@ -129,6 +129,7 @@ static const struct {
 	{ X86_CR4_FSGSBASE, 7, CPUID_EBX, X86_FEATURE_FSGSBASE },
 	{ X86_CR4_SMEP, 7, CPUID_EBX, X86_FEATURE_SMEP },
 	{ X86_CR4_SMAP, 7, CPUID_EBX, X86_FEATURE_SMAP },
+	{ X86_CR4_UMIP, 7, CPUID_ECX, X86_FEATURE_UMIP },
 	{ X86_CR4_PKE, 7, CPUID_ECX, X86_FEATURE_PKU },
 	{ X86_CR4_PCIDE, 1, CPUID_ECX, X86_FEATURE_PCID },
 	{ X86_CR4_OSXSAVE, 1, CPUID_ECX, X86_FEATURE_XSAVE },
@@ -148,11 +149,13 @@ static unsigned long cr4_allowed(struct umbra_vcpu *vcpu)
 				     boot_cpu_has(cr4_features[i].feature))
 			cr4 |= cr4_features[i].bit;
 	}
+	if (!vcpu->nr_cpuid && umbra_vmx_has_umip())
+		cr4 |= X86_CR4_UMIP;
 	if (!vmx_caps.xcr0)
 		cr4 &= ~X86_CR4_OSXSAVE;
 	if (!umbra_vmx_has_pku())
 		cr4 &= ~X86_CR4_PKE;
-	return cr4 & vmx_caps.cr4_fixed1;
+	return cr4 & (vmx_caps.cr4_fixed1 | (vmx_caps.desc_exits ? X86_CR4_UMIP : 0));
 }
 
 bool umbra_vmx_has_rdtscp(void)

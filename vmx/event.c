@@ -196,7 +196,7 @@ static void open_windows(struct vmx_vcpu *vmx)
 	struct vmx_events *ev = &vmx->ev;
 	bool sti;
 
-	if (unlikely(held_back(vmx))) {
+	if (unlikely(held_back(vmx)) && !vmx->desc_pass) {
 		vmx_cpu_ctl_clear(vmx, windows);
 		return;
 	}
@@ -207,7 +207,7 @@ static void open_windows(struct vmx_vcpu *vmx)
 	 * Some CPUs see the NMI window open in the shadow of STI, where an NMI
 	 * cannot be injected: wait for the interrupt window, which is not.
 	 */
-	if (ev->nmi_pending && !sti)
+	if ((ev->nmi_pending && !sti) || vmx->desc_pass)
 		vmx_cpu_ctl_set(vmx, CPU_BASED_NMI_WINDOW_EXITING);
 	else
 		vmx_cpu_ctl_clear(vmx, CPU_BASED_NMI_WINDOW_EXITING);
@@ -319,6 +319,7 @@ int vmx_handle_interrupt_window(struct vmx_vcpu *vmx)
 int vmx_handle_nmi_window(struct vmx_vcpu *vmx)
 {
 	vmx_cpu_ctl_clear(vmx, CPU_BASED_NMI_WINDOW_EXITING);
+	vmx_desc_passed(vmx);
 	vmx->vcpu.stat.nmi_window_exits++;
 	vmx->event_pending = true;
 	return VMX_RESUME_GUEST;

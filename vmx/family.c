@@ -24,7 +24,8 @@
 
 /* CR4 bits that concern neither paging nor VMX. */
 #define CR4_HARMLESS	(X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PCE | \
-			 X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT | X86_CR4_FSGSBASE)
+			 X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT | X86_CR4_FSGSBASE | \
+			 X86_CR4_UMIP)
 #define CR4_PAGING	(X86_CR4_PSE | X86_CR4_PGE | X86_CR4_PAE | X86_CR4_SMEP | \
 			 X86_CR4_SMAP | X86_CR4_PCIDE)
 #define CR0_HARMLESS	(X86_CR0_TS | X86_CR0_MP | X86_CR0_EM | X86_CR0_AM)
@@ -45,6 +46,8 @@ static unsigned long cr4_owned(struct vmx_vcpu *vmx)
 		owned |= CR4_PAGING;
 	if (!(vmx->vcpu.mmu.state.efer & EFER_LMA))
 		owned &= ~X86_CR4_PCIDE;
+	if (vmx_caps.desc_exits)
+		owned &= ~X86_CR4_UMIP;
 	return owned & vmx->cr4_allowed;
 }
 
@@ -88,6 +91,8 @@ void vmx_family_write_crs(struct vmx_vcpu *vmx)
 		cr4 |= X86_CR4_PAE;
 		efer |= EFER_NX;
 	}
+	if (vmx_caps.desc_exits)
+		cr4 &= ~X86_CR4_UMIP;
 	vmcs_writel(CR0_READ_SHADOW, s->cr0);
 	vmcs_writel(GUEST_CR0, cr0);
 	vmcs_writel(CR4_READ_SHADOW, s->cr4);
@@ -98,6 +103,7 @@ void vmx_family_write_crs(struct vmx_vcpu *vmx)
 	}
 	vmcs_write64(GUEST_IA32_EFER, efer);
 	vmx_xcr_update(vmx);
+	vmx_umip_update(vmx);
 	vmcs_write32(VM_ENTRY_CONTROLS,
 		     vmx_caps.entry | vmx_perf_entry_ctl() |
 		     ((efer & EFER_LMA) ? VM_ENTRY_IA32E_MODE : 0));
@@ -113,6 +119,8 @@ void vmx_family_write_cpu2(struct vmx_vcpu *vmx)
 		ctl &= ~ept;
 	else if (vmx->pml_on)
 		ctl |= SECONDARY_EXEC_ENABLE_PML;
+	if (vmx->desc_exits && !vmx->desc_pass)
+		ctl |= SECONDARY_EXEC_DESC;
 	vmcs_write32(SECONDARY_VM_EXEC_CONTROL, ctl);
 }
 

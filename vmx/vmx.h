@@ -203,6 +203,8 @@ struct vmx_host_segs {
  * @loaded: between umbra_vmx_vcpu_load() and _put()
  * @ahead_spot: by address, where going ahead has paid or not
  * @ahead: what it needs, or NULL as long as it was not tried
+ * @desc_exits: descriptor-table registers exit, for CR4.UMIP
+ * @desc_pass: but for the next instruction
  * @completed: user space has completed an instruction, which is behind the guest
  */
 struct vmx_vcpu {
@@ -288,6 +290,8 @@ struct vmx_vcpu {
 	bool loaded;
 	struct vmx_ahead_spot ahead_spot[VMX_AHEAD_SPOTS];
 	struct vmx_ahead *ahead;
+	bool desc_exits;
+	bool desc_pass;
 	bool completed;
 };
 
@@ -612,6 +616,9 @@ int vmx_handle_ud(struct vmx_vcpu *vmx);
 
 /* task.c */
 int vmx_handle_task_switch(struct vmx_vcpu *vmx);
+int vmx_handle_desc(struct vmx_vcpu *vmx);
+void vmx_desc_passed(struct vmx_vcpu *vmx);
+void vmx_umip_update(struct vmx_vcpu *vmx);
 
 /* io.c */
 int vmx_handle_io(struct vmx_vcpu *vmx);

@@ -99,6 +99,11 @@ u64 umbra_vmx_xcr0(void);
 bool umbra_vmx_has_pku(void);
 
 /**
+ * umbra_vmx_has_umip() - can guests keep their users from descriptor-table registers?
+ */
+bool umbra_vmx_has_umip(void);
+
+/**
  * umbra_vmx_xsave_size() - bytes of an XSAVE area with these components
  */
 u32 umbra_vmx_xsave_size(u64 features);

@@ -162,10 +162,10 @@ stage_guests_exits()
 		legacy_fork pae_recycle smp_edit smp_map smp_shootdown" "$runner" 2 umbra-shadow
 }
 
-# On a CPU with protection keys; the stock module has them with EPT.
+# On a CPU with protection keys, which the stock module has with EPT, and with UMIP.
 stage_guests_keys()
 {
-	in_host --cpu corei3_cnl -c 2 -- "$here/host/guests.sh" --only "keys smp_keys" \
+	in_host --cpu corei3_cnl -c 2 -- "$here/host/guests.sh" --only "keys smp_keys umip" \
 		"$runner" 2 umbra-ept umbra-shadow kvm-ept
 }
 
