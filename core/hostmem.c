@@ -262,8 +262,11 @@ static struct umbra_memslot *writable_slot(struct umbra_mmu *mmu, gpa_t gpa)
 
 static void log_write(struct umbra_mmu_vcpu *vcpu, const struct umbra_memslot *slot, gpa_t gpa)
 {
-	if (umbra_memslot_logged(slot))
-		umbra_mark_dirty(vcpu, slot, umbra_gpa_to_gfn(gpa));
+	if (!umbra_memslot_logged(slot))
+		return;
+	/* A bit that is found set may be taken at once: then it stands for this write, too. */
+	smp_mb();
+	umbra_mark_dirty(vcpu, slot, umbra_gpa_to_gfn(gpa));
 }
 
 int umbra_guest_write(struct umbra_mmu_vcpu *vcpu, gpa_t gpa, const void *data,
