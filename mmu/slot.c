@@ -146,6 +146,11 @@ static unsigned int zap_shadow_gfn(struct umbra_mmu *mmu, struct umbra_memslot *
 	if (mmu->shadow && umbra_track_zap(mmu, gfn, dead))
 		work += TABLE_ENTRIES;
 	umbra_shadow_drop_all(mmu, umbra_slot_rmap(slot, gfn));
+	/* With the first frame of each block. */
+	if (gfn == slot->base_gfn || gfn % LARGE_FRAMES == 0) {
+		work += umbra_rmap_count(&umbra_slot_large(slot, gfn)->rmap);
+		umbra_large_drop(mmu, slot, gfn, gfn + 1);
+	}
 	return work;
 }
 
@@ -165,7 +170,6 @@ void umbra_mmu_zap_gfns(struct umbra_mmu *mmu, struct umbra_memslot *slot, gfn_t
 		cond_resched_rwlock_write(&mmu->lock);
 		work = 0;
 	}
-	umbra_large_drop(mmu, slot, start, end);
 	umbra_ept_zap_tables(mmu, start, end, &tables);
 	/* The notifier stops looking at the slot below: nothing may be left of it. */
 	umbra_mmu_flush(mmu);

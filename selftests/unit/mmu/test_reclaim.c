@@ -296,6 +296,37 @@ static void scene_slot(void)
 	vm_destroy("slot");
 }
 
+static s64 large_left;
+
+static void first_hold_ends(void)
+{
+	unit_hold_ends = NULL;
+	large_left = atomic64_read(&mmu->stat.pages_2m);
+}
+
+/* Many large leaves for each block of a slot: not all blocks' at once, in the end. */
+static void scene_large(void)
+{
+	const struct slot_plan *plan = &slot_plan[1];
+	bool good = true;
+
+	vm_create(UMBRA_POLICY_SHADOW);
+	host_collapse();
+	long_mode();
+	for (unsigned int i = 0; i < 512; i++)
+		set_entry(3, i, plan->base << 12 | 0x80 | PTE);
+	for (unsigned int i = 0; good && i < 512; i++)
+		good = works(table_gva(i), 0);
+	ok(good && atomic64_read(&mmu->stat.pages_2m) == 512, "512 leaves for a large page");
+	retired = *machine.slot[1];
+	umbra_mmu_slot_retire(mmu, &retired);
+	unit_hold_ends = first_hold_ends;
+	umbra_mmu_zap_gfns(mmu, &retired, plan->base, plan->base + plan->npages);
+	ok(!unit_hold_ends && !large_left, "go with its first frame");
+	ok(!atomic64_read(&mmu->stat.pages_2m) && audited(), "all is in order");
+	vm_destroy("large");
+}
+
 int main(void)
 {
 	random_state = 1;
@@ -309,5 +340,6 @@ int main(void)
 	scene_unmap();
 	scene_slot();
 	scene_retired();
+	scene_large();
 	return tap_done();
 }
