@@ -37,6 +37,8 @@ static bool always_there(unsigned long cap)
 	case KVM_CAP_NOP_IO_DELAY:
 	case KVM_CAP_MP_STATE:
 	case KVM_CAP_USER_NMI:
+	case KVM_CAP_INTERNAL_ERROR_DATA:
+	case KVM_CAP_DISABLE_QUIRKS:
 	case KVM_CAP_VCPU_EVENTS:
 	case KVM_CAP_EXCEPTION_PAYLOAD:
 	case KVM_CAP_X86_TRIPLE_FAULT_EVENT:
@@ -116,6 +118,8 @@ long umbra_check_extension(struct umbra_call *call)
 	case KVM_CAP_ADJUST_CLOCK:
 		return KVM_CLOCK_REALTIME |
 		       (umbra_pv_has_clock() ? KVM_CLOCK_HOST_TSC | KVM_CLOCK_TSC_STABLE : 0);
+	case KVM_CAP_CLOCKSOURCE:
+		return umbra_pv_has_clock();
 	case KVM_CAP_IRQ_ROUTING:
 		return UMBRA_MAX_ROUTES;
 	case KVM_CAP_NR_VCPUS:

@@ -60,6 +60,9 @@ long umbra_vm_set_option(struct umbra_vm *vm, const struct kvm_enable_cap *cap)
 	u64 arg = cap->args[0];
 
 	switch (cap->cap) {
+	case KVM_CAP_DISABLE_QUIRKS:
+		/* Clients of it do not know which there are. */
+		return disable_quirks(vm, arg & UMBRA_QUIRKS);
 	case KVM_CAP_DISABLE_QUIRKS2:
 		return disable_quirks(vm, arg);
 	case KVM_CAP_X86_DISABLE_EXITS:

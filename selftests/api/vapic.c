@@ -105,6 +105,16 @@ TEST_F(vapic, rip_is_behind_the_rom_s_out)
 	EXPECT_EQ(start + 2, machine_rip(&self->m));
 	ASSERT_EQ(KVM_EXIT_IO, machine_finish(&self->m, NULL));
 	EXPECT_EQ(DONE, self->run->io.port);
+
+	/* The older capability has no bits that are refused. */
+	cap.args[0] = 0;
+	ASSERT_EQ(0, TRY(self->m.vm.fd, KVM_ENABLE_CAP, &cap));
+	cap.cap = KVM_CAP_DISABLE_QUIRKS;
+	cap.args[0] = ~0UL;
+	ASSERT_EQ(1, TRY(self->m.vm.fd, KVM_CHECK_EXTENSION, KVM_CAP_DISABLE_QUIRKS));
+	ASSERT_EQ(0, TRY(self->m.vm.fd, KVM_ENABLE_CAP, &cap));
+	ASSERT_EQ(KVM_EXIT_IO, machine_enter(&self->m));
+	EXPECT_EQ(start + 2, machine_rip(&self->m));
 }
 
 TEST_HARNESS_MAIN
