@@ -72,7 +72,7 @@ static bool has_event(struct umbra_vcpu *vcpu)
 		return true;
 	if (vcpu->mp_state != KVM_MP_STATE_HALTED)
 		return false;
-	return umbra_vmx_nmi_pending(vcpu) ||
+	return umbra_vmx_nmi_pending(vcpu) || umbra_vmx_exception_pending(vcpu) ||
 	       (umbra_irq_pending(vcpu) && umbra_vmx_ready_for_interrupt(vcpu));
 }
 

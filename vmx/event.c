@@ -343,6 +343,11 @@ bool umbra_vmx_nmi_pending(struct umbra_vcpu *vcpu)
 	return to_vmx(vcpu)->ev.nmi_pending;
 }
 
+bool umbra_vmx_exception_pending(struct umbra_vcpu *vcpu)
+{
+	return to_vmx(vcpu)->ev.exc.valid;
+}
+
 int umbra_vmx_queue_interrupt(struct umbra_vcpu *vcpu, u32 vector)
 {
 	struct vmx_vcpu *vmx = to_vmx(vcpu);

@@ -168,6 +168,11 @@ u64 umbra_vmx_rip(struct umbra_vcpu *vcpu);
 bool umbra_vmx_nmi_pending(struct umbra_vcpu *vcpu);
 
 /**
+ * umbra_vmx_exception_pending() - does an exception wait for delivery?
+ */
+bool umbra_vmx_exception_pending(struct umbra_vcpu *vcpu);
+
+/**
  * umbra_vmx_vcpu_init() - INIT: registers as after reset, memory types and TSC
  *	as they were
  * umbra_vmx_vcpu_sipi() - start at page @vector in real mode
