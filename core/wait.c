@@ -106,6 +106,10 @@ int umbra_vcpu_wait(struct umbra_vcpu *vcpu)
 		umbra_vcpu_take_signals(vcpu);
 		if (vcpu->mp_state == KVM_MP_STATE_HALTED && has_event(vcpu))
 			vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
+		/* Others may send signals faster than they are taken here. */
+		if (signal_pending(current))
+			return -EINTR;
+		cond_resched();
 	}
 	return 0;
 }
