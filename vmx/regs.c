@@ -213,9 +213,12 @@ static void set_pending_irq(struct vmx_vcpu *vmx, const struct kvm_sregs *in)
 {
 	unsigned int vector = find_first_bit((const unsigned long *)in->interrupt_bitmap, 256);
 
+	/* One that has left a local APIC in the kernel is among them, too. */
 	if (vector < 256) {
-		vmx->ev.irq = false;
-		umbra_vmx_queue_interrupt(&vmx->vcpu, vector);
+		vmx->ev.irq = true;
+		vmx->ev.irq_injected = false;
+		vmx->ev.irq_vector = vector;
+		vmx->event_pending = true;
 	}
 }
 

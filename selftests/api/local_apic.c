@@ -61,4 +61,21 @@ TEST_F(local_apic, halted_with_exception)
 	EXPECT_EQ(DONE, self->run->io.port);
 }
 
+/* An interrupt on its way to the guest has left the APIC: it must not get lost. */
+TEST_F(local_apic, sregs_keep_the_interrupt)
+{
+	struct kvm_vcpu_events ev = {};
+	struct kvm_sregs sregs;
+
+	ev.interrupt.injected = 1;
+	ev.interrupt.nr = 0x41;
+	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_SET_VCPU_EVENTS, &ev));
+	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_GET_SREGS, &sregs));
+	EXPECT_EQ(1ULL << 1, sregs.interrupt_bitmap[1]);
+	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_SET_SREGS, &sregs));
+	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_GET_VCPU_EVENTS, &ev));
+	EXPECT_EQ(1, ev.interrupt.injected);
+	EXPECT_EQ(0x41, ev.interrupt.nr);
+}
+
 TEST_HARNESS_MAIN
