@@ -126,7 +126,7 @@ static const struct ioctl_row vcpu_rows[] = {
 	{ KVM_SET_MSRS, VCPU_LOADED | UMBRA_LOCK_SRCU, umbra_msrs_set },
 	{ KVM_GET_CPUID2, VCPU | UMBRA_OUT_E2BIG, umbra_cpuid_get },
 	{ KVM_SET_CPUID2, VCPU_LOADED | UMBRA_LOCK_SRCU, umbra_cpuid_set },
-	{ KVM_GET_MP_STATE, VCPU, umbra_state_get_mp_state },
+	{ KVM_GET_MP_STATE, VCPU_LOADED, umbra_state_get_mp_state },
 	{ KVM_SET_MP_STATE, VCPU, umbra_state_set_mp_state },
 	{ KVM_GET_VCPU_EVENTS, VCPU_LOADED, umbra_state_get_events },
 	{ KVM_SET_VCPU_EVENTS, VCPU_LOADED, umbra_state_set_events },

@@ -44,8 +44,12 @@ long umbra_state_set_sregs2(struct umbra_call *call)
 long umbra_state_get_mp_state(struct umbra_call *call)
 {
 	struct kvm_mp_state *state = call->data;
+	struct umbra_vcpu *vcpu = call->vcpu;
 
-	state->mp_state = call->vcpu->mp_state;
+	/* No ioctl tells of signals: whoever saves a vCPU needs what they make of it. */
+	if (!vcpu->complete)
+		umbra_vcpu_take_signals(vcpu);
+	state->mp_state = vcpu->mp_state;
 	return 0;
 }
 

@@ -9,6 +9,9 @@
 #include <kselftest_harness.h>
 
 #define DONE		0x10
+#define MSI_ADDRESS	0xfee00000
+#define MSI_INIT	0x500
+#define MSI_STARTUP	0x600
 
 FIXTURE(local_apic) {
 	struct machine m;
@@ -76,6 +79,34 @@ TEST_F(local_apic, sregs_keep_the_interrupt)
 	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_GET_VCPU_EVENTS, &ev));
 	EXPECT_EQ(1, ev.interrupt.injected);
 	EXPECT_EQ(0x41, ev.interrupt.nr);
+}
+
+static long message(struct machine *m, u32 data)
+{
+	struct kvm_msi msi = { .address_lo = MSI_ADDRESS | 1 << 12, .data = data };
+
+	return TRY(m->vm.fd, KVM_SIGNAL_MSI, &msi);
+}
+
+/* A vCPU that is not in KVM_RUN has been started all the same, when it is asked. */
+TEST_F(local_apic, start_is_in_the_state)
+{
+	struct kvm_mp_state state;
+	struct kvm_sregs sregs;
+	int fd = TRY(self->m.vm.fd, KVM_CREATE_VCPU, 1);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, TRY(fd, KVM_GET_MP_STATE, &state));
+	EXPECT_EQ(KVM_MP_STATE_UNINITIALIZED, state.mp_state);
+	EXPECT_EQ(1, message(&self->m, MSI_INIT));
+	ASSERT_EQ(0, TRY(fd, KVM_GET_MP_STATE, &state));
+	EXPECT_EQ(KVM_MP_STATE_INIT_RECEIVED, state.mp_state);
+	EXPECT_EQ(1, message(&self->m, MSI_STARTUP | 0x12));
+	ASSERT_EQ(0, TRY(fd, KVM_GET_MP_STATE, &state));
+	EXPECT_EQ(KVM_MP_STATE_RUNNABLE, state.mp_state);
+	ASSERT_EQ(0, TRY(fd, KVM_GET_SREGS, &sregs));
+	EXPECT_EQ(0x1200, sregs.cs.selector);
+	close(fd);
 }
 
 TEST_HARNESS_MAIN
