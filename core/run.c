@@ -213,6 +213,8 @@ static void note_thread(struct umbra_vcpu *vcpu)
 	if (likely(old == task_pid(current)))
 		return;
 	rcu_assign_pointer(vcpu->pid, get_task_pid(current, PIDTYPE_PID));
+	/* What it waited for its CPU before was not taken from this vCPU. */
+	vcpu->pv.run_delay = current->sched_info.run_delay;
 	if (!old)
 		return;
 	synchronize_rcu();

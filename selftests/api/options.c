@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Choices of user space: MSR filter, MSRs of its own, quirks; paravirtual pages. */
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
 #include "api.h"
@@ -203,6 +205,55 @@ TEST_F(options, clock_page)
 	ASSERT_EQ(1, set_msr(&self->m, MSR_STEAL_TIME, 0x7ffffffff001ULL));
 	EXPECT_EQ(KVM_EXIT_HLT, machine_enter(&self->m));
 	EXPECT_EQ(0, set_msr(&self->m, MSR_STEAL_TIME, MACHINE_DATA | 3));
+}
+
+/* How long this thread has waited for a CPU, in ns. */
+static u64 run_delay(void)
+{
+	FILE *file = fopen("/proc/thread-self/schedstat", "r");
+	unsigned long long delay = 0;
+
+	if (file && fscanf(file, "%*u %llu", &delay) != 1)
+		delay = 0;
+	if (file)
+		fclose(file);
+	return delay;
+}
+
+static void *enter(void *m)
+{
+	return (void *)(long)machine_enter(m);
+}
+
+/* Time is stolen by what the vCPU's own thread waits, not by another's that waited less. */
+TEST_F(options, steal_time_of_another_thread)
+{
+	u64 *steal = (u64 *)(self->m.mem + MACHINE_DATA);
+	int sys = api_open();
+	pthread_t thread;
+	pid_t rival;
+	void *exit;
+
+	if (!api_is_umbra(sys))
+		SKIP(return, "stock KVM subtracts one thread's from another's");
+	close(sys);
+	rival = fork();
+	while (!rival)
+		;
+	ASSERT_LT(0, rival);
+	while (run_delay() < 20000000)
+		;
+	kill(rival, SIGKILL);
+	api_wait(rival);
+	ASSERT_EQ(1, set_msr(&self->m, MSR_STEAL_TIME, MACHINE_DATA | 1));
+	CODE(&self->m, 0xf4);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, enter, &self->m));
+	ASSERT_EQ(0, pthread_join(thread, &exit));
+	ASSERT_EQ(KVM_EXIT_HLT, (long)exit);
+	EXPECT_GT(20000000, *steal);
+	/* And back. */
+	ASSERT_EQ(KVM_EXIT_HLT, machine_enter(&self->m));
+	EXPECT_GT(20000000, *steal);
 }
 
 /* A guest that was stopped is told, once, and does not take it for a lockup. */
