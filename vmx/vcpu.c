@@ -8,6 +8,7 @@
 #include <linux/slab.h>
 #include <asm/fpu/types.h>
 #include <asm/msr.h>
+#include <umbra/compat.h>
 #include <umbra/pv.h>
 #include <umbra/vm.h>
 
@@ -146,5 +147,6 @@ void umbra_vmx_vcpu_put(struct umbra_vcpu *vcpu)
 
 	vmx->loaded = false;
 	vmx_host_restore(vmx);
+	umbra_guest_was_here();
 	vcpu->stat.host_state_reload++;
 }

@@ -15,6 +15,7 @@
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
 #include <trace/events/ipi.h>
 #endif
+#include <asm/nospec-branch.h>
 #include <asm/reboot.h>
 
 /**
@@ -103,6 +104,19 @@ static inline int umbra_follow_pfnmap(struct vm_area_struct *vma, unsigned long 
 #else
 #define umbra_immediate_exit(run)	READ_ONCE((run)->immediate_exit)
 #endif
+
+/*
+ * User space must not follow branches that a guest has trained (VMSCAPE). Kernels that
+ * know of it flush the predictors on their way there when told that a guest was here.
+ * Preemption is off.
+ */
+static inline void umbra_guest_was_here(void)
+{
+#ifdef X86_FEATURE_IBPB_EXIT_TO_USER
+	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
+		this_cpu_write(x86_ibpb_exit_to_user, true);
+#endif
+}
 
 /* Nobody signals more than one at a time: later kernels cannot. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
