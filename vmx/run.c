@@ -10,6 +10,7 @@
 #include <asm/fpu/api.h>
 #include <asm/fpu/xcr.h>
 #include <asm/hw_irq.h>
+#include <asm/mce.h>
 #include <asm/mmu_context.h>
 #include <asm/msr.h>
 #include <asm/special_insns.h>
@@ -208,6 +209,17 @@ static int run_guest(struct vmx_vcpu *vmx)
 }
 
 /*
+ * It is the guest that cannot go on after a machine check, not the kernel: what the
+ * handler knows of where it came has to say so, or it panics where it could kill a task.
+ */
+static noinline void machine_check(void)
+{
+	struct pt_regs regs = { .cs = __USER_CS, .flags = X86_EFLAGS_IF };
+
+	do_machine_check(&regs);
+}
+
+/*
  * An NMI or a machine check that hit the guest is the host's: run its handler
  * as if it had come just now. NMIs stay blocked until the handler's IRET.
  */
@@ -217,14 +229,14 @@ static __always_inline void reflect_to_host(struct vmx_vcpu *vmx)
 	u32 info;
 
 	if (unlikely(reason == EXIT_REASON_MCE_DURING_VMENTRY))
-		asm volatile("int $18");
+		machine_check();
 	if (likely(reason != EXIT_REASON_EXCEPTION_NMI))
 		return;
 	info = vmcs_read32(VM_EXIT_INTR_INFO);
 	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR)
 		asm volatile("int $2");
 	else if ((info & INTR_INFO_VECTOR_MASK) == X86_TRAP_MC)
-		asm volatile("int $18");
+		machine_check();
 }
 
 static noinline void trace_exit(struct vmx_vcpu *vmx)
