@@ -196,8 +196,9 @@ static void open_windows(struct vmx_vcpu *vmx)
 	struct vmx_events *ev = &vmx->ev;
 	bool sti;
 
-	if (unlikely(held_back(vmx)) && !vmx->desc_pass) {
-		vmx_cpu_ctl_clear(vmx, windows);
+	if (unlikely(held_back(vmx))) {
+		/* The window of NMIs may have been opened for another purpose. */
+		vmx_cpu_ctl_clear(vmx, vmx->desc_pass ? CPU_BASED_INTR_WINDOW_EXITING : windows);
 		return;
 	}
 	sti = ev->nmi_pending &&

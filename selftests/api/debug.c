@@ -389,4 +389,36 @@ TEST_F(debug, holds_interrupts_back)
 	EXPECT_EQ(HANDLER + 1, machine_rip(m));
 }
 
+#define CR4_UMIP	(1ULL << 11)
+
+/*
+ * The same while the guest handles an NMI and stores a descriptor-table register in
+ * spite of CR4.UMIP: it goes on, interrupts on or not.
+ */
+TEST_F(debug, holds_interrupts_back_in_nmi)
+{
+	struct kvm_vcpu_events ev = { .nmi.masked = 1 };
+	struct kvm_interrupt irq = { .irq = 0x20 };
+	struct machine *m = &self->m;
+	struct kvm_sregs sregs;
+
+	/* sidt (%rbx) or (%bp,%di); out %al, $0x80; nop; hlt */
+	CODE(m, 0x0f, 0x01, 0x0b, 0xe6, 0x80, 0x90, 0xf4);
+	make_idt(m);
+	ASSERT_EQ(0, TRY(m->vcpu.fd, KVM_GET_SREGS, &sregs));
+	sregs.cr4 |= CR4_UMIP;
+	if (TRY(m->vcpu.fd, KVM_SET_SREGS, &sregs))
+		SKIP(return, "no UMIP for guests");
+	set_rip(m, MACHINE_CODE);
+	machine_set_if(m, true);
+	ASSERT_EQ(0, TRY(m->vcpu.fd, KVM_SET_VCPU_EVENTS, &ev));
+	ASSERT_EQ(0, debug(m, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_BLOCKIRQ));
+	EXPECT_EQ(0, machine_run(m));
+	ASSERT_EQ(KVM_EXIT_IO, self->run->exit_reason);
+	ASSERT_EQ(0, TRY(m->vcpu.fd, KVM_INTERRUPT, &irq));
+	EXPECT_EQ(0, machine_run(m));
+	EXPECT_EQ(KVM_EXIT_HLT, self->run->exit_reason);
+	EXPECT_EQ(MACHINE_CODE + 7, machine_rip(m));
+}
+
 TEST_HARNESS_MAIN
