@@ -241,8 +241,7 @@ void vmx_events_inject(struct vmx_vcpu *vmx)
 	} else if (ev->nmi_pending && nmi_allowed()) {
 		ev->nmi_pending--;
 		inject_nmi(vmx);
-	} else if (!ev->nmi_pending && (ev->irq || irq_waits(vmx)) &&
-		   vmx_interrupt_allowed(vmx)) {
+	} else if ((ev->irq || irq_waits(vmx)) && vmx_interrupt_allowed(vmx)) {
 		if (ev->irq || take_irq(vmx))
 			inject_irq(vmx);
 	}

@@ -145,8 +145,8 @@ FIXTURE(guest) {
 FIXTURE_SETUP(guest)
 {
 	ASSERT_EQ(0, machine_start(&self->m, false));
-	/* At the handlers: mov $vector, %al; hlt. That of NMI: mov $3, %al; hlt; iret */
-	memcpy(self->m.mem + 0x9000, "\xb0\x42\xf4", 3);
+	/* At the handlers: mov $vector, %al; hlt; iret. That of NMI: mov $3, %al; hlt before */
+	memcpy(self->m.mem + 0x9000, "\xb0\x42\xf4\xcf", 4);
 	memcpy(self->m.mem + 0x9100, "\xb0\x02\xf4\xb0\x03\xf4\xcf", 7);
 	memcpy(self->m.mem + 0x9200, "\xb0\x06\xf4", 3);
 	set_vector(&self->m, 0x42, 0x9000);
@@ -366,6 +366,28 @@ TEST(shuts_down_on_triple_fault)
 	CODE(&m, 0x0f, 0x0b);
 	EXPECT_EQ(KVM_EXIT_SHUTDOWN, machine_enter(&m));
 	machine_stop(&m);
+}
+
+/* While one NMI is handled the next does not keep interrupts away. */
+TEST_F(guest, takes_an_interrupt_before_a_blocked_nmi)
+{
+	struct kvm_vcpu_events ev = {
+		.flags = KVM_VCPUEVENT_VALID_NMI_PENDING, .nmi.masked = 1, .nmi.pending = 1,
+	};
+	struct kvm_interrupt irq = { .irq = 0x42 };
+	u8 value = 0;
+
+	CODE(&self->m, 0x90, 0x90, 0xf4);		/* nop; nop; hlt */
+	machine_set_if(&self->m, true);
+	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_SET_VCPU_EVENTS, &ev));
+	ASSERT_EQ(0, TRY(self->m.vcpu.fd, KVM_INTERRUPT, &irq));
+	ASSERT_EQ(KVM_EXIT_HLT, machine_enter(&self->m));
+	EXPECT_EQ(0x9003, machine_rip(&self->m));
+	ASSERT_EQ(KVM_EXIT_HLT, machine_finish(&self->m, &value));
+	EXPECT_EQ(2, value);
+	ASSERT_EQ(KVM_EXIT_HLT, machine_finish(&self->m, &value));
+	EXPECT_EQ(3, value);
+	EXPECT_EQ(KVM_EXIT_HLT, machine_finish(&self->m, NULL));
 }
 
 TEST_HARNESS_MAIN
