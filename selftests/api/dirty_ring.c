@@ -16,7 +16,7 @@ FIXTURE(ring) {
 	u8 *mem;
 	struct kvm_dirty_gfn *ring;
 	unsigned int next;
-	u8 seen[NR_PAGES];
+	u16 seen[NR_PAGES];
 };
 
 static long enable(struct machine *m, u64 bytes)
@@ -53,7 +53,7 @@ FIXTURE_TEARDOWN(ring)
 	ASSERT_EQ(KVM_EXIT_HLT, machine_poke(&self->m, GPA + (page) * PAGE, 1))
 
 /* Collect what is there. Return the number of entries, or -1 for a wrong one. */
-static int collect(struct kvm_dirty_gfn *ring, unsigned int *next, u8 *seen)
+static int collect(struct kvm_dirty_gfn *ring, unsigned int *next, u16 *seen)
 {
 	int nr = 0;
 
