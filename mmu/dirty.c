@@ -47,16 +47,6 @@ void umbra_mmu_log_sync(struct umbra_mmu *mmu)
  * A slot that moves is not published on its way, but its log goes along. It is there:
  * who unmaps it waits, before it goes, for CPUs that have noted writes to it.
  */
-static const struct umbra_memslot *noted_slot(struct umbra_mmu *mmu, gfn_t gfn)
-{
-	const struct umbra_memslot *slot = umbra_gfn_to_slot(mmu, gfn);
-
-	if (likely(slot))
-		return slot;
-	slot = READ_ONCE(mmu->retiring);
-	return slot && umbra_memslot_has(slot, gfn) ? slot : NULL;
-}
-
 void umbra_mmu_log_gpas(struct umbra_mmu_vcpu *vcpu, const u64 *gpa, unsigned int nr)
 {
 	const struct umbra_memslot *slot = NULL;
@@ -66,7 +56,7 @@ void umbra_mmu_log_gpas(struct umbra_mmu_vcpu *vcpu, const u64 *gpa, unsigned in
 		gfn_t gfn = umbra_gpa_to_gfn(gpa[i]);
 
 		if (!slot || !umbra_memslot_has(slot, gfn))
-			slot = noted_slot(vcpu->mmu, gfn);
+			slot = umbra_shadow_slot(vcpu->mmu, gfn);
 		/* Other slots' flags are set as well, and noted. */
 		if (slot && umbra_memslot_logged(slot))
 			umbra_mark_dirty(vcpu, slot, gfn);

@@ -111,7 +111,7 @@ struct umbra_memslot *umbra_shadow_slot(struct umbra_mmu *mmu, gfn_t gfn)
 
 	if (slot)
 		return slot;
-	slot = mmu->retiring;
+	slot = READ_ONCE(mmu->retiring);
 	return slot && umbra_memslot_has(slot, gfn) ? slot : NULL;
 }
 
