@@ -169,6 +169,14 @@ static bool irq_waits(struct vmx_vcpu *vmx)
 	return vmx->vcpu.lapic && umbra_irq_pending(&vmx->vcpu);
 }
 
+/* An interrupt that is the vCPU's to deliver, and no longer anybody else's. */
+void vmx_hold_irq(struct vmx_vcpu *vmx, u8 vector)
+{
+	vmx->ev.irq = true;
+	vmx->ev.irq_injected = false;
+	vmx->ev.irq_vector = vector;
+}
+
 /* Take it over from there. */
 static bool take_irq(struct vmx_vcpu *vmx)
 {
@@ -176,9 +184,7 @@ static bool take_irq(struct vmx_vcpu *vmx)
 
 	if (vector < 0)
 		return false;
-	vmx->ev.irq = true;
-	vmx->ev.irq_injected = false;
-	vmx->ev.irq_vector = vector;
+	vmx_hold_irq(vmx, vector);
 	umbra_pv_eoi_arm(&vmx->vcpu, vector);
 	return true;
 }
@@ -358,9 +364,7 @@ int umbra_vmx_queue_interrupt(struct umbra_vcpu *vcpu, u32 vector)
 		return -ENXIO;
 	if (vmx->ev.irq)
 		return -EEXIST;
-	vmx->ev.irq = true;
-	vmx->ev.irq_injected = false;
-	vmx->ev.irq_vector = vector;
+	vmx_hold_irq(vmx, vector);
 	vmx->event_pending = true;
 	return 0;
 }

@@ -215,9 +215,7 @@ static void set_pending_irq(struct vmx_vcpu *vmx, const struct kvm_sregs *in)
 
 	/* One that has left a local APIC in the kernel is among them, too. */
 	if (vector < 256) {
-		vmx->ev.irq = true;
-		vmx->ev.irq_injected = false;
-		vmx->ev.irq_vector = vector;
+		vmx_hold_irq(vmx, vector);
 		vmx->event_pending = true;
 	}
 }

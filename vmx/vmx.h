@@ -524,6 +524,7 @@ void vmx_events_recover(struct vmx_vcpu *vmx);
 void vmx_events_block_nmi(struct vmx_vcpu *vmx);
 void vmx_events_cancel(struct vmx_vcpu *vmx);
 void vmx_events_inject(struct vmx_vcpu *vmx);
+void vmx_hold_irq(struct vmx_vcpu *vmx, u8 vector);
 bool vmx_interrupt_allowed(struct vmx_vcpu *vmx);
 int vmx_handle_interrupt_window(struct vmx_vcpu *vmx);
 int vmx_handle_nmi_window(struct vmx_vcpu *vmx);
@@ -616,6 +617,8 @@ int vmx_handle_ud(struct vmx_vcpu *vmx);
 
 /* task.c */
 int vmx_handle_task_switch(struct vmx_vcpu *vmx);
+
+/* umip.c */
 int vmx_handle_desc(struct vmx_vcpu *vmx);
 void vmx_desc_passed(struct vmx_vcpu *vmx);
 void vmx_umip_update(struct vmx_vcpu *vmx);
