@@ -154,8 +154,10 @@ static void drop_dynamic(struct vmx_caps *caps)
 	caps->pml = caps->ept_ad && (caps->cpu2 & SECONDARY_EXEC_ENABLE_PML);
 	caps->tsc_scaling = caps->cpu2 & SECONDARY_EXEC_TSC_SCALING;
 	/* Instead of CR4.UMIP. */
-	caps->desc_exits = !(caps->cr4_fixed1 & X86_CR4_UMIP) &&
+	caps->desc_exits = !(caps->cr4_guest & X86_CR4_UMIP) &&
 			   (caps->cpu2 & SECONDARY_EXEC_DESC);
+	if (caps->desc_exits)
+		caps->cr4_guest |= X86_CR4_UMIP;
 	caps->cpu2 &= ~(SECONDARY_EXEC_ENABLE_PML | SECONDARY_EXEC_TSC_SCALING |
 			SECONDARY_EXEC_DESC);
 }
@@ -180,7 +182,7 @@ static int read_caps(struct vmx_caps *caps)
 	r = read_ept_vpid(caps);
 	if (r)
 		return r;
-	rdmsrl(MSR_IA32_VMX_CR4_FIXED1, caps->cr4_fixed1);
+	rdmsrl(MSR_IA32_VMX_CR4_FIXED1, caps->cr4_guest);
 	drop_dynamic(caps);
 
 	rdmsrl(MSR_IA32_VMX_MISC, misc);

@@ -13,7 +13,7 @@
  * @cpu2: secondary controls that every vCPU may use
  * @exit: VM-exit controls
  * @entry: VM-entry controls
- * @cr4_fixed1: CR4 bits that may be 1
+ * @cr4_guest: CR4 bits that guests may have
  * @xcr0: the host's XCR0; 0 without XSAVE
  * @preemption_timer: pin-based control exists
  * @timer_shift: the timer counts at TSC >> @timer_shift
@@ -33,7 +33,7 @@ struct vmx_caps {
 	u32 cpu2;
 	u32 exit;
 	u32 entry;
-	u64 cr4_fixed1;
+	u64 cr4_guest;
 	u64 xcr0;
 	bool preemption_timer;
 	u8 timer_shift;

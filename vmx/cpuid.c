@@ -155,7 +155,7 @@ static unsigned long cr4_allowed(struct umbra_vcpu *vcpu)
 		cr4 &= ~X86_CR4_OSXSAVE;
 	if (!umbra_vmx_has_pku())
 		cr4 &= ~X86_CR4_PKE;
-	return cr4 & (vmx_caps.cr4_fixed1 | (vmx_caps.desc_exits ? X86_CR4_UMIP : 0));
+	return cr4 & vmx_caps.cr4_guest;
 }
 
 bool umbra_vmx_has_rdtscp(void)

@@ -18,7 +18,7 @@
 
 bool umbra_vmx_has_umip(void)
 {
-	return vmx_caps.desc_exits || (vmx_caps.cr4_fixed1 & X86_CR4_UMIP);
+	return vmx_caps.cr4_guest & X86_CR4_UMIP;
 }
 
 /* CR4 may have changed. */
