@@ -166,16 +166,12 @@ TEST_F(ahead, of_user_space)
 	struct machine m;
 	u64 spared;
 	u32 index;
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} steal = { { .nmsrs = 1 }, { MSR_STEAL_TIME, .data = MACHINE_DATA | 1 } };
 
 	if (self->steps < 0)
 		SKIP(return, "umbra's own");
 	ASSERT_EQ(0, machine_start(&m, true));
 	/* Then something is to be done at the begin of each run. */
-	ASSERT_EQ(1, TRY(m.vcpu.fd, KVM_SET_MSRS, &steal));
+	ASSERT_EQ(1, machine_set_msr(&m, MSR_STEAL_TIME, MACHINE_DATA | 1));
 	/*
 	 * xor %edi, %edi; mov $100, %esi
 	 * 1: mov $0x510, %edx; mov %esi, %eax; out %eax, (%dx)

@@ -222,3 +222,13 @@ int machine_poke(struct machine *m, u64 gpa, u8 value)
 	set_operands(m, gpa, value);
 	return machine_enter(m);
 }
+
+long machine_set_msr(struct machine *m, u32 index, u64 data)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} msrs = { .head.nmsrs = 1, .entry = { .index = index, .data = data } };
+
+	return TRY(m->vcpu.fd, KVM_SET_MSRS, &msrs);
+}

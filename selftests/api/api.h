@@ -51,6 +51,7 @@ int machine_peek(struct machine *m, u64 gpa, u8 *value);
 int machine_poke(struct machine *m, u64 gpa, u8 value);
 int machine_finish(struct machine *m, u8 *value);
 u64 machine_rip(struct machine *m);
+long machine_set_msr(struct machine *m, u32 index, u64 data);
 
 #define CODE(m, ...) do {						\
 	static const u8 __code[] = { __VA_ARGS__ };			\

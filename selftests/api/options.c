@@ -62,16 +62,6 @@ static u8 read_msr(struct machine *m, u32 msr)
 	return regs.rax;
 }
 
-static long set_msr(struct machine *m, u32 index, u64 data)
-{
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} msrs = { .head.nmsrs = 1, .entry = { .index = index, .data = data } };
-
-	return TRY(m->vcpu.fd, KVM_SET_MSRS, &msrs);
-}
-
 static void on_signal(int sig)
 {
 }
@@ -138,7 +128,7 @@ TEST_F(options, filter_denies)
 		.ranges = { { KVM_MSR_FILTER_READ, 1, MSR_FS_BASE, bitmap } },
 	};
 
-	ASSERT_EQ(1, set_msr(&self->m, MSR_FS_BASE, 0x42));
+	ASSERT_EQ(1, machine_set_msr(&self->m, MSR_FS_BASE, 0x42));
 	EXPECT_EQ(0x42, read_msr(&self->m, MSR_FS_BASE));
 	ASSERT_EQ(0, TRY(self->vm, KVM_X86_SET_MSR_FILTER, &filter));
 	EXPECT_EQ(FAULTED, read_msr(&self->m, MSR_FS_BASE));
@@ -194,17 +184,17 @@ TEST_F(options, clock_page)
 {
 	const u32 *page = (u32 *)(self->m.mem + MACHINE_DATA);
 
-	ASSERT_EQ(1, set_msr(&self->m, MSR_SYSTEM_TIME, MACHINE_DATA | 1));
+	ASSERT_EQ(1, machine_set_msr(&self->m, MSR_SYSTEM_TIME, MACHINE_DATA | 1));
 	CODE(&self->m, 0xf4);
 	ASSERT_EQ(KVM_EXIT_HLT, machine_enter(&self->m));
 	EXPECT_NE(0, page[0]);
 	EXPECT_EQ(0, page[0] & 1);
 	EXPECT_NE(0, page[6]);
-	ASSERT_EQ(1, set_msr(&self->m, MSR_SYSTEM_TIME, 0x7ffffffff001ULL));
+	ASSERT_EQ(1, machine_set_msr(&self->m, MSR_SYSTEM_TIME, 0x7ffffffff001ULL));
 	EXPECT_EQ(KVM_EXIT_HLT, machine_enter(&self->m));
-	ASSERT_EQ(1, set_msr(&self->m, MSR_STEAL_TIME, 0x7ffffffff001ULL));
+	ASSERT_EQ(1, machine_set_msr(&self->m, MSR_STEAL_TIME, 0x7ffffffff001ULL));
 	EXPECT_EQ(KVM_EXIT_HLT, machine_enter(&self->m));
-	EXPECT_EQ(0, set_msr(&self->m, MSR_STEAL_TIME, MACHINE_DATA | 3));
+	EXPECT_EQ(0, machine_set_msr(&self->m, MSR_STEAL_TIME, MACHINE_DATA | 3));
 }
 
 /* How long this thread has waited for a CPU, in ns. */
@@ -245,7 +235,7 @@ TEST_F(options, steal_time_of_another_thread)
 		;
 	kill(rival, SIGKILL);
 	api_wait(rival);
-	ASSERT_EQ(1, set_msr(&self->m, MSR_STEAL_TIME, MACHINE_DATA | 1));
+	ASSERT_EQ(1, machine_set_msr(&self->m, MSR_STEAL_TIME, MACHINE_DATA | 1));
 	CODE(&self->m, 0xf4);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, enter, &self->m));
 	ASSERT_EQ(0, pthread_join(thread, &exit));
@@ -264,7 +254,7 @@ TEST_F(options, clock_tells_of_a_stop)
 
 	ASSERT_EQ(1, TRY(self->vm, KVM_CHECK_EXTENSION, KVM_CAP_KVMCLOCK_CTRL));
 	EXPECT_EQ(-EINVAL, TRY(fd, KVM_KVMCLOCK_CTRL, 0));
-	ASSERT_EQ(1, set_msr(&self->m, MSR_SYSTEM_TIME, MACHINE_DATA | 1));
+	ASSERT_EQ(1, machine_set_msr(&self->m, MSR_SYSTEM_TIME, MACHINE_DATA | 1));
 	CODE(&self->m, 0xf4);
 	ASSERT_EQ(KVM_EXIT_HLT, machine_enter(&self->m));
 	EXPECT_EQ(0, *flags & 2);
@@ -273,11 +263,11 @@ TEST_F(options, clock_tells_of_a_stop)
 	EXPECT_EQ(2, *flags & 2);
 
 	/* It stays until the guest has seen it. */
-	ASSERT_EQ(1, set_msr(&self->m, MSR_SYSTEM_TIME, MACHINE_DATA | 1));
+	ASSERT_EQ(1, machine_set_msr(&self->m, MSR_SYSTEM_TIME, MACHINE_DATA | 1));
 	ASSERT_EQ(KVM_EXIT_HLT, machine_enter(&self->m));
 	EXPECT_EQ(2, *flags & 2);
 	*flags &= ~2;
-	ASSERT_EQ(1, set_msr(&self->m, MSR_SYSTEM_TIME, MACHINE_DATA | 1));
+	ASSERT_EQ(1, machine_set_msr(&self->m, MSR_SYSTEM_TIME, MACHINE_DATA | 1));
 	ASSERT_EQ(KVM_EXIT_HLT, machine_enter(&self->m));
 	EXPECT_EQ(0, *flags & 2);
 }

@@ -41,6 +41,17 @@ static inline void vm_destroy(const char *name)
 
 #define PTE		0x67ull		/* present, writable, user, accessed, dirty */
 
+/* How many large leaves there are, and tables in place of such that are executed. */
+static inline s64 large(void)
+{
+	return atomic64_read(&mmu->stat.pages_2m);
+}
+
+static inline s64 splits(void)
+{
+	return atomic64_read(&mmu->stat.nx_lpage_splits);
+}
+
 void set_entry(gfn_t table, unsigned int index, u64 entry);
 
 /* Long mode, tables at frames 1 (root), 2, 3 of the first slot. */

@@ -60,11 +60,6 @@ static s64 small(void)
 	return atomic64_read(&mmu->stat.pages_4k);
 }
 
-static s64 large(void)
-{
-	return atomic64_read(&mmu->stat.pages_2m);
-}
-
 static unsigned int logged(int id)
 {
 	const struct umbra_memslot *slot = machine.slot[id];
@@ -142,11 +137,6 @@ static void scene_huge(void)
 	ok(visit(512, 512, true) == 1 && large() == 1 && !small(),
 	   "the host's collapse is followed");
 	vm_destroy("huge");
-}
-
-static s64 splits(void)
-{
-	return atomic64_read(&mmu->stat.nx_lpage_splits);
 }
 
 static void scene_nx(void)

@@ -431,11 +431,6 @@ static void scene_legacy(void)
 	vm_destroy("32-bit paging");
 }
 
-static s64 large(void)
-{
-	return atomic64_read(&mmu->stat.pages_2m);
-}
-
 /* A large page of the guest's, in one of the host's. */
 static void scene_large(void)
 {
@@ -456,11 +451,6 @@ static void scene_large(void)
 	ok(reads(0x200000, 20) && !large() && reads(0x6000, base + 6) && !large(),
 	   "not with a table in it");
 	vm_destroy("large");
-}
-
-static s64 splits(void)
-{
-	return atomic64_read(&mmu->stat.nx_lpage_splits);
 }
 
 static void scene_nx(void)
